@@ -1,0 +1,41 @@
+# Hooks, CI and people call these same targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help setup demo test check format lock test-sfn-local pipeline-definition clean
+.DEFAULT_GOAL := help
+
+help: ## show the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 24
+
+setup: $(VENV)/.ready ## create .venv from the hash-pinned lock files
+
+$(VENV)/.ready: requirements/dev.txt requirements/dataset.txt pyproject.toml
+	@echo "Setting up $(VENV) (about a minute the first time)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@$(PIP) install --require-hashes --no-deps -r requirements/dataset.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## the whole training path on the embedded local cloud
+	@$(BIN)/titanic demo
+
+test: setup ## all tests
+	@$(BIN)/python -m pytest -n auto --dist loadgroup
+
+check: setup ## formatter, linter, types, security, spelling of ASL, generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/bandit --quiet --recursive functions glue_jobs localcloud ops pipeline_code --configfile pyproject.toml
+
+format: setup ## apply the formatter and the safe fixes
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+clean: ## remove what set-up and runs made
+	rm -rf $(VENV) .venv-authoring .localcloud build .cache
