@@ -1,0 +1,64 @@
+"""Every name of the project, from `project.json`: the one place Terraform and Python read them from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from string import Template
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@cache
+def project_file() -> dict[str, Any]:
+    """`project.json` as it stands."""
+    loaded: dict[str, Any] = json.loads((ROOT / "project.json").read_text(encoding="utf-8"))
+    return loaded
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names of one environment in one account. `names["data_bucket"]` is the rendered pattern."""
+
+    env: str
+    account_id: str
+
+    def __post_init__(self) -> None:
+        if self.env not in project_file()["environments"]:
+            raise ValueError(f"unknown environment {self.env!r}: project.json has {self.environments}")
+
+    @property
+    def environments(self) -> str:
+        return ", ".join(project_file()["environments"])
+
+    @property
+    def project(self) -> str:
+        return str(project_file()["project"])
+
+    @property
+    def region(self) -> str:
+        return str(project_file()["region"])
+
+    def __getitem__(self, key: str) -> str:
+        return self._render(project_file()["names"][key])
+
+    def function(self, name: str) -> str:
+        """Deployed name of the Lambda in `functions/<name>/`."""
+        return self._render(project_file()["names"]["function"], function=name.replace("_", "-"))
+
+    def role(self, name: str) -> str:
+        """Deployed name of the role described in `iam/<name>.json` or of the function `name`."""
+        return self._render(project_file()["names"]["role"], role=name.replace("_", "-"))
+
+    def arn(self, service: str, resource: str) -> str:
+        return f"arn:aws:{service}:{self.region}:{self.account_id}:{resource}"
+
+    def role_arn(self, name: str) -> str:
+        return f"arn:aws:iam::{self.account_id}:role/{self.role(name)}"
+
+    def _render(self, pattern: str, **more: str) -> str:
+        known = {"project": self.project, "env": self.env, "account_id": self.account_id}
+        return Template(pattern).substitute(known | more)
