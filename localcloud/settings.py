@@ -1,0 +1,54 @@
+"""Settings of the local cloud's server process, read once from its environment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+ACCOUNT_ID = "123456789012"
+REGION = "eu-west-1"
+DEFAULT_PORT = 4566
+# A 30 s poll of a state machine becomes 30 ms: what it waits for takes a second here, not ten minutes.
+DEFAULT_WAIT_SCALE = 0.001
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the server was started with. `home` holds state, logs and the folders of running jobs."""
+
+    home: Path
+    port: int
+    enforce_iam: bool = False
+    wait_scale: float = DEFAULT_WAIT_SCALE
+    account_id: str = ACCOUNT_ID
+    region: str = REGION
+
+    @property
+    def endpoint_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def to_environment(self) -> dict[str, str]:
+        """The variables from which `from_environment` reads the same settings back."""
+        return {
+            "LOCALCLOUD_HOME": str(self.home),
+            "LOCALCLOUD_PORT": str(self.port),
+            "LOCALCLOUD_ENFORCE_IAM": "1" if self.enforce_iam else "0",
+            "LOCALCLOUD_WAIT_SCALE": str(self.wait_scale),
+        }
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        return cls(
+            home=Path(os.environ["LOCALCLOUD_HOME"]),
+            port=int(os.environ["LOCALCLOUD_PORT"]),
+            enforce_iam=os.environ.get("LOCALCLOUD_ENFORCE_IAM") == "1",
+            wait_scale=float(os.environ.get("LOCALCLOUD_WAIT_SCALE", DEFAULT_WAIT_SCALE)),
+        )
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this server process."""
+    return Settings.from_environment()
