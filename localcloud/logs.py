@@ -42,5 +42,5 @@ def _existing_is_fine(response: tuple[int, Any, bytes]) -> None:
 
 def _refuse_failure(response: tuple[int, Any, bytes]) -> None:
     status, _headers, body = response
-    if status >= 400:  # noqa: PLR2004
+    if status >= 400:
         raise RuntimeError(f"CloudWatch Logs refused a line: {body.decode(errors='replace')}")

@@ -7,6 +7,7 @@ process is made can change here without any of them knowing.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import subprocess  # nosec B404 - running jobs is what this module is for
@@ -18,6 +19,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
+
+logger = logging.getLogger("localcloud.processes")
 
 STOP_GRACE_SECONDS = 5.0
 LAST_LINES = 40
@@ -37,6 +40,7 @@ class ProcessSpec:
     cwd: Path
     timeout_seconds: float | None = None
     on_line: Callable[[str], None] = ignore_line
+    on_error_line: Callable[[str], None] | None = None  # where stderr goes, when not with stdout
     pass_fds: tuple[int, ...] = ()
 
 
@@ -83,8 +87,8 @@ class Process:
         self._out: deque[str] = deque(maxlen=LAST_LINES)
         self._err: deque[str] = deque(maxlen=LAST_LINES)
         self._readers = [
-            self._read(self._popen.stdout, self._out),
-            self._read(self._popen.stderr, self._err),
+            self._read(self._popen.stdout, self._out, spec.on_line),
+            self._read(self._popen.stderr, self._err, spec.on_error_line or spec.on_line),
         ]
         _running.add(self)
 
@@ -104,6 +108,7 @@ class Process:
         except subprocess.TimeoutExpired:
             reason = "timed_out"
             self._end_group()
+        self._signal_group(signal.SIGKILL)  # what the job left behind holds its output open
         for reader in self._readers:
             reader.join()
         _running.discard(self)
@@ -120,10 +125,8 @@ class Process:
 
     def _end_group(self) -> None:
         self._signal_group(signal.SIGTERM)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._popen.wait(STOP_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
         self._signal_group(signal.SIGKILL)  # what of the group outlived its leader
         self._popen.wait()
 
@@ -131,12 +134,17 @@ class Process:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._popen.pid, number)
 
-    def _read(self, stream: IO[str] | None, tail: deque[str]) -> threading.Thread:
+    def _read(
+        self, stream: IO[str] | None, tail: deque[str], deliver: Callable[[str], None]
+    ) -> threading.Thread:
         def drain() -> None:
             for line in stream or ():
                 text = line.rstrip("\n")
                 tail.append(text)
-                self.spec.on_line(text)
+                try:
+                    deliver(text)
+                except Exception:  # a reader that dies would block the job on a full pipe
+                    logger.exception("a line of %s could not be delivered", self.spec.name)
 
         thread = threading.Thread(target=drain, name=f"output-{self.spec.name}", daemon=True)
         thread.start()

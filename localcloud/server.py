@@ -1,0 +1,131 @@
+"""The local cloud's server process: `python -m localcloud.server`, started by `localcloud.control`.
+
+Settings come from the environment (`localcloud.settings`). The state is restored from `<home>/state`
+on start and saved there on SIGTERM or SIGINT; a file `<home>/cloud.json` exists while it is ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+from typing import Any
+
+from localcloud.settings import Settings, settings
+
+STATE_FILE = "cloud.json"
+
+
+def configure_ministack(here: Settings) -> None:
+    """MiniStack reads its settings from the environment when it is imported."""
+    state = here.home / "state"
+    os.environ.update(
+        {
+            "AUTH": "true" if here.enforce_iam else "false",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": here.region,
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(here.port),
+            "IOT_MTLS_ENABLED": "0",
+            "LAMBDA_EXECUTOR": "local",
+            "LOG_LEVEL": "WARNING",
+            "MINISTACK_ACCOUNT_ID": here.account_id,
+            "MINISTACK_REGION": here.region,
+            "MOTO_ACCOUNT_ID": here.account_id,
+            "PERSIST_STATE": "1",
+            "S3_DATA_DIR": str(here.home / "s3"),
+            "S3_PERSIST": "1",
+            "SFN_WAIT_SCALE": str(here.wait_scale),
+            "SFTP_ENABLED": "0",
+            "STATE_DIR": str(state),
+        }
+    )
+
+
+def install_plugins() -> None:
+    from localcloud.plugins import glue, lambda_, sagemaker, step_functions
+
+    for plugin in (sagemaker, glue, lambda_, step_functions):
+        plugin.install()
+
+
+async def serve(here: Settings) -> None:
+    """Serves until it is told to stop."""
+    from hypercorn.asyncio import serve as hypercorn_serve
+    from hypercorn.config import Config
+    from ministack.app import app
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    async def until_stopped() -> None:
+        _write_state_file(here)
+        await stop.wait()
+        (here.home / STATE_FILE).unlink(missing_ok=True)
+        await asyncio.to_thread(quiesce, here)
+
+    config = Config()
+    config.bind = [f"127.0.0.1:{here.port}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 2
+    config.loglevel = "WARNING"
+    await hypercorn_serve(app, config, shutdown_trigger=until_stopped)  # type: ignore[arg-type]
+
+
+def quiesce(here: Settings) -> None:
+    """Ends all work while the APIs still answer, then saves what MiniStack does not save itself."""
+    from localcloud import processes
+    from localcloud.plugins import glue, lambda_, sagemaker, step_functions
+
+    step_functions.abort_running()
+    glue.stop_all()
+    lambda_.environments.close()
+    processes.stop_all()
+    (here.home / "state").mkdir(exist_ok=True)
+    _replace(here.home / "state" / "sagemaker.bin", sagemaker.snapshot())
+
+
+def restore(here: Settings) -> None:
+    from localcloud.plugins import sagemaker
+
+    saved = here.home / "state" / "sagemaker.bin"
+    if saved.exists():
+        sagemaker.restore(saved.read_bytes())
+
+
+def main() -> None:
+    here = settings()
+    here.home.mkdir(parents=True, exist_ok=True)
+    configure_ministack(here)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s [%(name)s] %(message)s")
+    install_plugins()
+    restore(here)
+    asyncio.run(serve(here))
+    # Threads of abandoned work (a Wait state, say) are daemons and must not keep the process alive.
+    logging.shutdown()
+    os._exit(0)
+
+
+def _write_state_file(here: Settings) -> None:
+    state: dict[str, Any] = {
+        "pid": os.getpid(),
+        "port": here.port,
+        "endpoint_url": here.endpoint_url,
+        "enforce_iam": here.enforce_iam,
+    }
+    _replace(here.home / STATE_FILE, json.dumps(state).encode())
+
+
+def _replace(path: Any, content: bytes) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content)
+    partial.replace(path)
+
+
+if __name__ == "__main__":
+    main()
