@@ -53,7 +53,7 @@ def start(
 ) -> Cloud:
     """Starts a cloud in the background and returns when it is ready to answer.
 
-    `port` None takes 4566, or any free port when that is busy. Raises `AlreadyRunning`, `PortInUse`,
+    `port` None takes 4566, or any free port when that is busy; 0 takes any free port. Raises `AlreadyRunning`, `PortInUse`,
     `StartFailed`.
     """
     home = home.resolve()
@@ -112,9 +112,9 @@ def stop(home: Path) -> bool:
 
 
 def _choose_port(wanted: int | None) -> int:
-    if _is_free(wanted if wanted is not None else DEFAULT_PORT):
-        return DEFAULT_PORT if wanted is None else wanted
-    if wanted is not None:
+    if wanted != 0 and _is_free(DEFAULT_PORT if wanted is None else wanted):
+        return wanted or DEFAULT_PORT
+    if wanted:
         raise PortInUse(f"port {wanted} is in use by another program; leave --port out to take a free one")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

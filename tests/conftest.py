@@ -1,0 +1,79 @@
+"""Fixtures shared by the tests that need a running local cloud.
+
+Each test process starts its own cloud once, on a port of its own, and stops it at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from localcloud import control
+
+REGION = "eu-west-1"
+
+# Unit tests must never find real credentials or a running cloud through the environment.
+for variable in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
+    os.environ.pop(variable, None)
+os.environ.update(
+    AWS_ACCESS_KEY_ID="test",
+    AWS_SECRET_ACCESS_KEY="test",
+    AWS_DEFAULT_REGION=REGION,
+    AWS_EC2_METADATA_DISABLED="true",
+    LAMBDA_TASK_ROOT=os.environ.get("LAMBDA_TASK_ROOT", "/var/task"),
+    POWERTOOLS_TRACE_DISABLED="1",
+)
+
+Clients = Callable[[str], Any]
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[control.Cloud]:
+    """A local cloud with nothing deployed to it."""
+    home: Path = tmp_path_factory.mktemp("localcloud")
+    running = control.start(home, port=0)
+    yield running
+    control.stop(home)
+
+
+@pytest.fixture(scope="session")
+def aws(cloud: control.Cloud) -> Clients:
+    """boto3 clients of the local cloud: `aws("s3")`."""
+    return client_factory(cloud.endpoint_url)
+
+
+def client_factory(endpoint_url: str) -> Clients:
+    session = boto3.session.Session("test", "test", region_name=REGION)
+    made: dict[str, Any] = {}
+
+    def client(service: str) -> Any:
+        if service not in made:
+            config = Config(retries={"total_max_attempts": 1}, read_timeout=120)
+            made[service] = session.client(service, endpoint_url=endpoint_url, config=config)
+        return made[service]
+
+    return client
+
+
+@pytest.fixture(scope="session")
+def finish() -> Callable[..., dict[str, Any]]:
+    """Waits until an execution has ended and returns its description."""
+
+    def wait(states: Any, execution_arn: str, timeout_seconds: float = 90) -> dict[str, Any]:
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            description: dict[str, Any] = states.describe_execution(executionArn=execution_arn)
+            if description["status"] != "RUNNING":
+                return description
+            assert time.monotonic() < deadline, f"still running: {json.dumps(description, default=str)}"
+            time.sleep(0.02)
+
+    return wait

@@ -1,0 +1,77 @@
+"""The pinned MiniStack still has every point the local cloud plugs into, with the shape it relies on."""
+
+from __future__ import annotations
+
+import inspect
+from importlib.metadata import version
+
+import pytest
+
+
+def parameters(function: object) -> list[str]:
+    return list(inspect.signature(function).parameters)  # type: ignore[arg-type]
+
+
+def test_is_the_version_the_plug_ins_were_written_for() -> None:
+    assert version("ministack") == "1.5.33"
+
+
+def test_has_a_registry_of_service_handlers_and_one_of_request_patterns() -> None:
+    from ministack import app
+    from ministack.core import router
+
+    assert "glue" in app.SERVICE_HANDLERS
+    assert "target_prefixes" in router.SERVICE_PATTERNS["sqs"]
+
+
+def test_has_registries_of_step_functions_integrations() -> None:
+    from ministack.services import stepfunctions
+
+    assert stepfunctions._AWS_SDK_SERVICE_MAP["glue"] == {"target_prefix": "AWSGlue", "protocol": "json"}
+    assert stepfunctions._AWS_SDK_ERROR_PREFIX["glue"] == "Glue"
+    assert "arn:aws:states:::sns:publish" in stepfunctions._SERVICE_DISPATCH
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("_execute_task", ["state_def", "raw_input", "execution", "ctx"]),
+        ("_invoke_resource_with_timeout", ["resource", "input_data", "timeout"]),
+        ("_run_execution", ["exec_arn"]),
+        ("_fail_execution", ["execution", "error", "cause"]),
+        ("_start_execution", ["data"]),
+        ("_add_event", ["execution", "event_type", "details"]),
+        ("_emit_execution_status_event", ["execution"]),
+    ],
+)
+def test_step_functions_engine_has_the_functions_that_are_wrapped(name: str, expected: list[str]) -> None:
+    from ministack.services import stepfunctions
+
+    assert parameters(getattr(stepfunctions, name)) == expected
+
+
+@pytest.mark.parametrize("name", ["_start_job_run", "_batch_stop_job_run"])
+def test_glue_has_the_operations_that_are_replaced(name: str) -> None:
+    from ministack.services import glue
+
+    assert parameters(getattr(glue, name)) == ["data"]
+
+
+def test_lambda_has_the_executor_that_is_replaced() -> None:
+    from ministack.services import lambda_svc
+
+    assert parameters(lambda_svc._execute_function_warm) == ["func", "event", "request_id"]
+
+
+def test_logs_and_sts_take_what_jobs_write_and_assume() -> None:
+    from ministack.services import cloudwatch_logs, sts
+
+    assert parameters(cloudwatch_logs._put_log_events) == ["data"]
+    assert parameters(sts.register_session) == ["access_key", "session"]
+
+
+def test_iam_can_be_asked_for_services_ministack_does_not_know() -> None:
+    from ministack.core import iam_evaluator
+
+    expected = ["access_key_id", "iam_action", "service", "region", "resource_arn", "service_context"]
+    assert parameters(iam_evaluator.enforce) == expected
