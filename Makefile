@@ -4,6 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
+AUTHORING := .venv-authoring
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header
+
 .PHONY: help setup demo test check format lock test-sfn-local pipeline-definition clean
 .DEFAULT_GOAL := help
 
@@ -21,10 +25,17 @@ $(VENV)/.ready: requirements/dev.txt requirements/dataset.txt pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
+$(AUTHORING)/.ready: requirements/authoring.txt requirements/authoring-nodeps.txt
+	@echo "Setting up $(AUTHORING): the SageMaker SDK, only for authoring the pipeline definition"
+	@test -x $(AUTHORING)/bin/python || $(PYTHON) -m venv $(AUTHORING)
+	@$(AUTHORING)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/authoring.txt
+	@$(AUTHORING)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r requirements/authoring-nodeps.txt
+	@touch $@
+
 demo: setup ## the whole training path on the embedded local cloud
 	@$(BIN)/titanic demo
 
-test: setup ## all tests
+test: setup $(AUTHORING)/.ready ## all tests
 	@$(BIN)/python -m pytest -n auto --dist loadgroup
 
 check: setup ## formatter, linter, types, security, spelling of ASL, generated files
@@ -32,6 +43,14 @@ check: setup ## formatter, linter, types, security, spelling of ASL, generated f
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/bandit --quiet --recursive functions glue_jobs localcloud ops pipeline_code --configfile pyproject.toml
+
+pipeline-definition: $(AUTHORING)/.ready ## author the pipeline definition again with the SageMaker SDK
+	$(AUTHORING)/bin/python -m pipeline_definition.author
+
+lock: setup ## resolve requirements/*.in again
+	$(PIP) install uv
+	cd requirements && for file in local dev authoring; do ../$(LOCK) $$file.in -o $$file.txt; done
+	cd requirements && for file in authoring-nodeps dataset; do ../$(LOCK) --no-deps $$file.in -o $$file.txt; done
 
 format: setup ## apply the formatter and the safe fixes
 	$(BIN)/ruff check --fix-only .
