@@ -1,0 +1,128 @@
+"""Where an engine differs from another: how it reads CSV, runs a lazy frame and writes it.
+
+The rules are in `glue_jobs.transforms` and are the same for all. There is one engine so far, Polars, which
+streams on one machine; a second one needs the three methods of `Engine` and a line in `choose_engine`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import narwhals as nw
+import polars as pl
+
+from glue_jobs.errors import UnsupportedEngine
+from glue_jobs.source import CheckedFile
+from glue_jobs.transforms import RAGGED, SOURCE, Frame, raw
+
+ROW = "row"
+PARSER_COMPLAINTS = ("CSV malformed", "could not parse", "invalid utf-8")
+
+
+class ParserDisagrees(Exception):
+    """The engine's parser does not see the rows that the source check saw: quotes are ambiguous."""
+
+
+class Engine(Protocol):
+    """What the job asks of an engine."""
+
+    def scan(self, files: Sequence[CheckedFile]) -> Frame:
+        """All files under each other, every column as text: the `scanned` frame of `transforms`."""
+
+    def collect(self, frame: Frame) -> list[dict[str, Any]]:
+        """The rows of a small frame."""
+
+    def write_csv(self, frames: Mapping[str, Frame], *, header: bool) -> None:
+        """One CSV per URI; rows keep the order they were read in."""
+
+
+def choose_engine(name: str, environment: Mapping[str, str]) -> Engine:
+    """The engine called `name`; `auto` is Spark where there is a Spark, else Polars.
+
+    Raises:
+        UnsupportedEngine: Spark, which this job cannot use yet.
+    """
+    spark = name == "spark" or (name == "auto" and "SPARK_HOME" in environment)
+    if spark:
+        raise UnsupportedEngine(
+            "this job has no Spark engine yet: start it with --engine polars, which streams on one machine"
+        )
+    return PolarsEngine(storage_options(environment))
+
+
+def storage_options(environment: Mapping[str, str]) -> dict[str, str]:
+    """How Polars' own S3 client reaches the S3 that boto3 would reach with the same environment.
+
+    Without keys in the environment Polars asks boto3 for the machine's or the role's credentials.
+    """
+    endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL")
+    options = {
+        "aws_endpoint_url": endpoint,
+        "aws_allow_http": "true" if endpoint and endpoint.startswith("http://") else None,
+        "aws_region": environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION"),
+        "aws_access_key_id": environment.get("AWS_ACCESS_KEY_ID"),
+        "aws_secret_access_key": environment.get("AWS_SECRET_ACCESS_KEY"),
+        "aws_session_token": environment.get("AWS_SESSION_TOKEN"),
+    }
+    return {key: value for key, value in options.items() if value}
+
+
+class PolarsEngine:
+    """Polars, streaming: memory grows with the batch size and the number of distinct ids, not the table."""
+
+    def __init__(self, options: Mapping[str, str]) -> None:
+        self._options = dict(options)
+
+    def scan(self, files: Sequence[CheckedFile]) -> Frame:
+        return nw.from_native(pl.concat(map(self._scan_file, files), how="diagonal"))
+
+    def collect(self, frame: Frame) -> list[dict[str, Any]]:
+        with _disagreement():
+            return _native(frame).collect(engine="streaming").to_dicts()
+
+    def write_csv(self, frames: Mapping[str, Frame], *, header: bool) -> None:
+        sinks = [
+            _native(frame).sink_csv(
+                uri, include_header=header, storage_options=self._options or None, lazy=True
+            )
+            for uri, frame in frames.items()
+        ]
+        with _disagreement():
+            pl.collect_all(sinks, engine="streaming")
+
+    def _scan_file(self, file: CheckedFile) -> pl.LazyFrame:
+        irregular = bool(file.ragged or file.blank)
+        rows = pl.scan_csv(
+            file.uri,
+            has_header=False,
+            skip_rows=file.records_before_data,
+            schema={raw(name): pl.String for name in file.header},
+            empty_string_is_null=False,
+            extra_columns="ignore",
+            missing_columns="insert",
+            glob=False,
+            row_index_name=ROW if irregular else None,
+            storage_options=self._options or None,
+        ).with_columns(pl.lit(file.uri).alias(SOURCE))
+        if not irregular:
+            return rows.with_columns(pl.lit(False).alias(RAGGED))
+        row = pl.col(ROW).cast(pl.Int64)
+        ragged = row.is_in(list(file.ragged)).alias(RAGGED)
+        return rows.filter(~row.is_in(list(file.blank))).with_columns(ragged).drop(ROW)
+
+
+def _native(frame: Frame) -> pl.LazyFrame:
+    native: pl.LazyFrame = frame.to_native()
+    return native
+
+
+@contextmanager
+def _disagreement() -> Iterator[None]:
+    try:
+        yield
+    except pl.exceptions.ComputeError as error:
+        if str(error).startswith(PARSER_COMPLAINTS):
+            raise ParserDisagrees from error
+        raise
