@@ -97,7 +97,10 @@ def serve(requests: TextIO, responses: TextIO) -> None:
 
 
 def _import_error_type(error: Exception) -> str:
-    known = {ImportError: "Runtime.ImportModuleError", AttributeError: "Runtime.HandlerNotFound"}
+    known: dict[type[Exception], str] = {
+        ImportError: "Runtime.ImportModuleError",
+        AttributeError: "Runtime.HandlerNotFound",
+    }
     return next((name for kind, name in known.items() if isinstance(error, kind)), type(error).__name__)
 
 

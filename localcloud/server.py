@@ -74,7 +74,7 @@ async def serve(here: Settings) -> None:
     config.keep_alive_timeout = 75
     config.graceful_timeout = 2
     config.loglevel = "WARNING"
-    await hypercorn_serve(app, config, shutdown_trigger=until_stopped)  # type: ignore[arg-type]
+    await hypercorn_serve(app, config, shutdown_trigger=until_stopped)
 
 
 def quiesce(here: Settings) -> None:

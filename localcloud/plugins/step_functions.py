@@ -3,11 +3,11 @@
 - `.sync` tasks: `glue:startJobRun.sync` starts the run, waits, and fails with AWS's error and cause;
 - a task that times out, or whose execution is stopped, takes its job with it;
 - the machine's own `TimeoutSeconds` ends an execution as `TIMED_OUT`;
-- an execution that was stopped stays `ABORTED`, whatever its last task does afterwards;
+- an execution that was stopped stays `ABORTED`, whatever its last task does afterwards: no retry, no event;
 - `StartExecution` refuses input that is no JSON and is idempotent for a running execution's name.
 
-Registration points: `stepfunctions._SERVICE_DISPATCH`, `_execute_task`, `_invoke_resource_with_timeout`,
-`_run_execution`, `_fail_execution`, `_start_execution`.
+Registration points: `stepfunctions._SERVICE_DISPATCH`, `_execute_task`, `_invoke_resource`,
+`_invoke_resource_with_timeout`, `_run_execution`, `_fail_execution`, `_add_event`, `_start_execution`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from localcloud.plugins import glue
 Response = tuple[int, dict[str, str], bytes]
 
 POLL_SECONDS = 0.02
+LAST_EVENTS = frozenset({"ExecutionAborted", "ExecutionFailed", "ExecutionSucceeded", "ExecutionTimedOut"})
 
 
 @dataclass
@@ -85,6 +86,30 @@ def invoke_with_timeout(original: Callable[..., Any]) -> Callable[..., Any]:
             raise
 
     return invoke
+
+
+def invoke(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A retry of a task whose execution has ended starts nothing."""
+
+    def call(resource: str, parameters: dict[str, Any]) -> Any:
+        from ministack.services.stepfunctions import _ExecutionError
+
+        task = _task.get(None)  # TestState has no execution
+        if task and task.execution["status"] != "RUNNING":
+            raise _ExecutionError("States.Runtime", "the execution has ended")
+        return original(resource, parameters)
+
+    return call
+
+
+def add_event(original: Callable[..., None]) -> Callable[..., None]:
+    """The history of an execution that has ended does not grow."""
+
+    def add(execution: dict[str, Any], event_type: str, details: dict[str, Any] | None = None) -> None:
+        if execution["status"] == "RUNNING" or event_type in LAST_EVENTS:
+            original(execution, event_type, details)
+
+    return add
 
 
 def run_execution(original: Callable[[str], None]) -> Callable[[str], None]:
@@ -157,13 +182,16 @@ def install() -> None:
     from ministack.services import stepfunctions
 
     stepfunctions._SERVICE_DISPATCH["arn:aws:states:::glue:startJobRun"] = start_job_run
-    for name, wrap in {
+    wrappers: dict[str, Callable[[Any], Any]] = {
         "_execute_task": execute_task,
+        "_invoke_resource": invoke,
         "_invoke_resource_with_timeout": invoke_with_timeout,
+        "_add_event": add_event,
         "_run_execution": run_execution,
         "_fail_execution": fail_execution,
         "_start_execution": start_execution,
-    }.items():
+    }
+    for name, wrap in wrappers.items():
         setattr(stepfunctions, name, wrap(getattr(stepfunctions, name)))
 
 

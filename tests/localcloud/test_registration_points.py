@@ -36,6 +36,7 @@ def test_has_registries_of_step_functions_integrations() -> None:
     ("name", "expected"),
     [
         ("_execute_task", ["state_def", "raw_input", "execution", "ctx"]),
+        ("_invoke_resource", ["resource", "input_data"]),
         ("_invoke_resource_with_timeout", ["resource", "input_data", "timeout"]),
         ("_run_execution", ["exec_arn"]),
         ("_fail_execution", ["execution", "error", "cause"]),
