@@ -4,7 +4,7 @@ Writes evaluation.json in SageMaker's model-quality layout, where the pipeline's
 Registry look, with more beside it that a person deciding on the model needs: see `evaluation`. It holds
 no date and no path, so the same model and data give the same bytes.
 
-    python3 evaluate.py --model DIR --validation DIR --output DIR
+    python3 evaluate.py --model DIR --validation DIR --evaluation-output DIR
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def parser() -> job.Parser:
     parser = job.Parser("Measure a trained model on the validation table.")
     parser.add_argument("--model", type=Path, default=PROCESSING / "input" / "model")
     parser.add_argument("--validation", type=Path, default=PROCESSING / "input" / "validation")
-    parser.add_argument("--output", type=Path, default=PROCESSING / "output" / "evaluation")
+    parser.add_argument("--evaluation-output", type=Path, default=PROCESSING / "output" / "evaluation")
     parser.add_argument("--message-file", type=Path, help="where the reason of a failure is left")
     return parser
 
@@ -58,9 +58,9 @@ def evaluate(arguments: argparse.Namespace) -> None:
     print(f"scoring {len(labels)} rows of {arguments.validation}", flush=True)
     table = xgboost.DMatrix(features, feature_names=contract.feature_names, nthread=1)
     report = evaluation(labels.astype(np.int64), booster.predict(table).astype(np.float64))
-    arguments.output.mkdir(parents=True, exist_ok=True)
+    arguments.evaluation_output.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report, indent=2, allow_nan=False) + "\n"
-    (arguments.output / "evaluation.json").write_text(text, encoding="utf-8")
+    (arguments.evaluation_output / "evaluation.json").write_text(text, encoding="utf-8")
     print(summary(report), flush=True)
 
 

@@ -1,0 +1,1 @@
+"""Authors the SageMaker Pipeline's definition; nothing here runs when the pipeline does."""
