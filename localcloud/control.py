@@ -53,8 +53,8 @@ def start(
 ) -> Cloud:
     """Starts a cloud in the background and returns when it is ready to answer.
 
-    `port` None takes 4566, or any free port when that is busy; 0 takes any free port. Raises `AlreadyRunning`, `PortInUse`,
-    `StartFailed`.
+    `port` None takes 4566, or any free port when that is busy; 0 takes any free port. Raises
+    `AlreadyRunning`, `PortInUse`, `StartFailed`.
     """
     home = home.resolve()
     running = status(home)
