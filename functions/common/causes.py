@@ -1,0 +1,76 @@
+"""Causes in words: the services wrap a job's own last line in JSON, prefixes and tracebacks.
+
+Glue        {"JobRunState": "FAILED", "ErrorMessage": "MissingColumn: raw/titanic.csv has no …", …}
+Lambda      {"errorType": "SourceNotFound", "errorMessage": "No object at …", "stackTrace": […]}
+SageMaker   AlgorithmError: framework error: \\nTraceback …\\nSingleClassTarget: …, exit code: 1
+any SDK     Requested resource not found (Service: SageMaker, Status Code: 400, Request ID: …)
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+LONGEST_CAUSE = 600
+
+# Of at least two words (MissingColumn, KeyError), so that "Error:" or "Note:" in a text is no name.
+_NAMED = re.compile(r"(?:[A-Za-z_]\w*\.)*(?P<name>[A-Z][a-z0-9]+(?:[A-Z][A-Za-z0-9]*)+): (?P<words>.+)")
+_WRAPPERS = re.compile(
+    r"^(?:(?:ClientError|AlgorithmError|ExecuteUserScriptError|framework error|ErrorMessage):\s*)+"
+)
+_TAILS = re.compile(r"(?:,?\s*exit code: -?\d+\s*$)|(?:\s*\(Service: [^()]*\)\s*$)")
+
+
+@dataclass(frozen=True)
+class Cause:
+    """`error` is a name to match on, `words` one line for a person."""
+
+    error: str
+    words: str
+
+
+def explain(error: str, cause: str) -> Cause:
+    """The error and cause of a failed task, as they would have been said without the wrapping."""
+    details = _json_object(cause)
+    if "errorType" in details:
+        return Cause(str(details["errorType"]), one_line(str(details.get("errorMessage", ""))))
+    if "JobRunState" in details:
+        words = str(details.get("ErrorMessage") or "it left no message")
+        named = named_error(words)
+        return named or Cause(error, one_line(f"Glue job run {details.get('Id')} {_ended(details)}: {words}"))
+    if error == "States.Timeout" and not cause:
+        return Cause(error, "it ran past its time limit")
+    return named_error(cause) or Cause(error, one_line(_unwrap(cause)) or "no cause was given")
+
+
+def named_error(text: str) -> Cause | None:
+    """The last line that begins with an error's name, wrappers aside; None when there is none."""
+    for line in reversed(text.splitlines()):
+        found = _NAMED.fullmatch(_unwrap(line))
+        if found:
+            return Cause(found["name"], one_line(found["words"]))
+    return None
+
+
+def one_line(text: str) -> str:
+    """Blanks and line breaks become single blanks; long texts are cut."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= LONGEST_CAUSE else flat[: LONGEST_CAUSE - 1] + "…"
+
+
+def _unwrap(line: str) -> str:
+    return _WRAPPERS.sub("", _TAILS.sub("", line.strip())).strip()
+
+
+def _ended(job_run: dict[str, Any]) -> str:
+    return f"ended {job_run['JobRunState']}"
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        parsed = json.loads(text)
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}

@@ -1,0 +1,1 @@
+"""Lambda of states `RecordRegistered`, `RecordRejected` and `RecordFailure`."""

@@ -1,0 +1,106 @@
+"""The record of a run that reached one of its ends: registered, rejected or failed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from aws_lambda_powertools.utilities.parser import Field
+
+from functions.common.causes import Cause, explain, named_error, one_line
+from functions.common.clients import Client
+from functions.common.execution_history import Visit, failed_state, finished, read_visits, timings
+from functions.common.inputs import StrictModel
+from functions.common.instants import parse_instant
+from functions.common.manifest import EndedExecution, Facts, Failure
+from functions.common.pipeline_execution import (
+    Step,
+    failed_step,
+    failure_texts,
+    interrupted_step,
+    read_steps,
+)
+from functions.common.recorder import Record, close_standing, read_data_report, standing, write_record
+from functions.common.settings import Settings
+from functions.common.training_run import Execution
+
+UNSAID = {"Error": "UnknownError", "Cause": "the machine passed no error on"}
+
+
+class RecordRunEvent(StrictModel):
+    """The task's payload. `state` is the machine's whole document, which may be almost empty."""
+
+    outcome: Literal["registered", "rejected", "failed"]
+    state: dict[str, Any] = Field(description="the state machine's document, an object")
+    execution: Execution
+
+
+def record(
+    event: RecordRunEvent, settings: Settings, *, states: Client, sagemaker: Client, s3: Client
+) -> Record:
+    """Writes the manifest and says what to tell people. A retry does the same again."""
+    visits = finished(read_visits(states, event.execution.id))
+    execution = _ended(event.execution, visits)
+    failure, stands = None, standing(event.state)
+    if event.outcome == "failed":
+        steps = _steps(sagemaker, event.state)
+        failure = find_failure(event.state, visits, steps, sagemaker)
+        reason = f"Run {execution.run.run_id} failed at {failure.state} before judging this version"
+        stands = close_standing(sagemaker, event.state, steps, reason)
+    facts = Facts(
+        execution=execution,
+        outcome=event.outcome,
+        state=event.state,
+        states=timings(visits, execution.finished_at),
+        data_report=read_data_report(s3, settings, execution.run.run_id),
+        failure=failure,
+        pipeline_execution_arn=_pipeline_arn(event.state),
+        standing=stands,
+    )
+    return write_record(facts, settings, s3=s3)
+
+
+def find_failure(
+    state: Mapping[str, Any], visits: tuple[Visit, ...], steps: tuple[Step, ...], sagemaker: Client
+) -> Failure:
+    """Which state and step went wrong, and the named error and words of whatever really failed."""
+    caught = state.get("error", UNSAID)
+    error, words = str(caught["Error"]), str(caught["Cause"])
+    cause, step = explain(error, words), None
+    if error in ("TrainingFailed", "TrainingTimedOut"):
+        step = failed_step(steps) or interrupted_step(steps)
+    if error == "TrainingFailed":
+        cause = _training_cause(sagemaker, state, step) or cause
+    return Failure(
+        state=failed_state(visits, error),
+        error=cause.error,
+        cause=cause.words,
+        step=step.name if step else None,
+    )
+
+
+def _training_cause(sagemaker: Client, state: Mapping[str, Any], step: Step | None) -> Cause | None:
+    """From the most telling to the least: the job's own words, the step's reason, the execution's."""
+    texts = failure_texts(sagemaker, step) if step else []
+    described = sagemaker.describe_pipeline_execution(PipelineExecutionArn=_pipeline_arn(state))
+    texts = [*texts, described.get("FailureReason") or ""]
+    named = next((cause for cause in map(named_error, texts) if cause), None)
+    said = next((text for text in texts if text), None)
+    return named or (Cause("TrainingFailed", one_line(said)) if said else None)
+
+
+def _ended(execution: Execution, visits: tuple[Visit, ...]) -> EndedExecution:
+    """The run's work ended with the last state before the recorder's."""
+    started_at = parse_instant(execution.start_time)
+    exits = [visit.exited_at for visit in visits if visit.exited_at]
+    return EndedExecution(execution.id, execution.input, started_at, max(exits, default=started_at))
+
+
+def _steps(sagemaker: Client, state: Mapping[str, Any]) -> tuple[Step, ...]:
+    arn = _pipeline_arn(state)
+    return read_steps(sagemaker, arn) if arn else ()
+
+
+def _pipeline_arn(state: Mapping[str, Any]) -> str | None:
+    arn: str | None = state.get("training", {}).get("pipeline_execution_arn")
+    return arn
