@@ -1,0 +1,1 @@
+"""The commands of `titanic`, one module each. Nothing slow is imported before a command runs."""

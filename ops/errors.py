@@ -1,0 +1,62 @@
+"""What the operator's command may say when it cannot do what was asked.
+
+    OpsError            exit 1   says what happened, where, and what to do next
+    ├── RunNotFound
+    ├── VersionNotFound
+    ├── NotDeployed              the cloud answers, the project is not in it
+    ├── Refused                  the cloud answered no: permissions, throttling, a bad request
+    ├── NoCloud         exit 3   none chosen, none reachable, or no usable credentials
+    └── UsageError      exit 64  the command line itself is wrong
+
+`ops.cli.main` prints them as one paragraph and turns them into exit codes.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every command, documented in `titanic --help`."""
+
+    OK = 0
+    FAILED = 1
+    REJECTED = 2
+    NO_CLOUD = 3
+    USAGE = 64
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class OpsError(Exception):
+    """A failure a person can act on: its text is all they get to see."""
+
+    exit_code = ExitCode.FAILED
+
+
+class RunNotFound(OpsError):
+    """No execution and no manifest bears the given run id."""
+
+
+class VersionNotFound(OpsError):
+    """The registry has no such model version."""
+
+
+class NotDeployed(OpsError):
+    """The cloud is there, the project's resources are not."""
+
+
+class Refused(OpsError):
+    """An AWS API answered with an error of its own."""
+
+
+class NoCloud(OpsError):
+    """There is no cloud to talk to."""
+
+    exit_code = ExitCode.NO_CLOUD
+
+
+class UsageError(OpsError):
+    """What was typed cannot be understood."""
+
+    exit_code = ExitCode.USAGE

@@ -1,0 +1,201 @@
+"""How runs, reports and model versions look on a terminal. Data in, rich renderables out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ops.history import Row, in_words
+from ops.pipeline import Step
+from ops.registry import METRICS, ModelVersion
+from ops.report import RunReport
+from ops.run_logs import Line
+from ops.runs import Run
+
+PIPELINE_STATE = "WaitForTraining"
+"""The state while which the pipeline's steps run: they are shown beneath it."""
+
+_DECISION_STYLES = {
+    "registered": "green",
+    "rejected": "yellow",
+    "failed": "red",
+    "aborted": "red",
+    "timed_out": "red",
+}
+_STATUS_STYLES = {"Approved": "green", "Rejected": "red", "PendingManualApproval": "yellow"}
+
+
+def progress(rows: Sequence[Row], steps: Sequence[Step], now: datetime) -> Table:
+    """Each state and pipeline step with its time so far. `rows` are a `History`'s."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=1)
+    table.add_column(min_width=22)
+    table.add_column(justify="right", min_width=8)
+    table.add_column(style="dim", overflow="fold")
+    for row in rows:
+        table.add_row(_row_mark(row), row.name, seconds(row.seconds(now)), row_note(row))
+        if row.name == PIPELINE_STATE:
+            for step in steps:
+                table.add_row(*_step_cells(step, now))
+    return table
+
+
+def states(told: RunReport, now: datetime) -> Table:
+    """A run's states; from the manifest where Step Functions has forgotten the run."""
+    if told.rows:
+        return progress(told.rows, told.steps, now)
+    table = Table.grid(padding=(0, 1))
+    for state in (told.manifest or {}).get("states", []):
+        table.add_row(state["name"], seconds(state["seconds"] or 0.0))
+    return table
+
+
+def log_line(line: Line) -> Text:
+    """`07:01:02.345 DataPreProcessing  …`: one line of a run's logs."""
+    moment = f"{line.time.astimezone(UTC):%H:%M:%S.%f}"[:-3]
+    return Text.assemble((f"{moment} ", "dim"), (f"{line.source:<18} ", "cyan"), line.message)
+
+
+def row_note(row: Row) -> str:
+    """What is worth saying of a state beside its time."""
+    if row.failure:
+        return in_words(row.failure).error
+    if row.tries > 1:
+        return f"{row.tries} tries"
+    return f"looked {row.rounds} times" if row.rounds > 1 else ""
+
+
+def step_note(step: Step) -> str:
+    if step.status == "Failed":
+        return step.failure_reason or "failed"
+    return step.outcome or step.job
+
+
+def report(console: Console, told: RunReport) -> None:
+    """A run's end: decision, metrics against thresholds, where everything lies, what next."""
+    style = _DECISION_STYLES.get(told.run.decision or "", "bold")
+    console.print()
+    console.print(Text(told.headline, style=f"bold {style}"))
+    if told.failure:
+        console.print(Text(told.failure.cause), soft_wrap=True)
+    console.print()
+    if told.checks:
+        console.print(_checks(told))
+        console.print()
+    _pairs(console, [("run", f"{told.run.run_id} ({seconds(told.run.seconds())})"), *_places(told)])
+    console.print()
+    _next(console, told.next_commands)
+
+
+def runs_table(found: Iterable[Run]) -> Table:
+    """`titanic runs`."""
+    table = _table("run", "status", "decision", "started (UTC)", ">took", "why")
+    for run in found:
+        decision = run.decision or ("" if not run.running else "…")
+        table.add_row(
+            run.run_id,
+            run.status,
+            Text(decision, style=_DECISION_STYLES.get(decision, "")),
+            f"{run.started_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+            seconds(run.seconds()),
+            run.failure.error if run.failure else "",
+        )
+    return table
+
+
+def models_table(versions: Iterable[ModelVersion]) -> Table:
+    """`titanic models`."""
+    table = _table(
+        ">version", "status", *(f">{metric}" for metric in METRICS), "run", "registered (UTC)", "decision"
+    )
+    for version in versions:
+        metrics = (number(version.metrics.get(metric)) for metric in METRICS)
+        table.add_row(
+            str(version.version),
+            Text(version.status, style=_STATUS_STYLES.get(version.status, "")),
+            *metrics,
+            version.run_id or "",
+            f"{version.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+            version.approval_description,
+        )
+    return table
+
+
+def seconds(value: float) -> str:
+    """A duration as a person reads it: 0.4 s, 2 min 05 s, 1 h 02 min."""
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def number(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, (int, float)) else "" if value is None else str(value)
+
+
+def _row_mark(row: Row) -> Text:
+    if row.running:
+        return Text("●", style="cyan")
+    return Text("✗", style="red") if row.failure else Text("✓", style="green")
+
+
+def _step_cells(step: Step, now: datetime) -> tuple[Text, str, str, str]:
+    marks = {"Succeeded": ("✓", "green"), "Failed": ("✗", "red"), "Stopped": ("✗", "red")}
+    mark, style = marks.get(step.status, ("●", "cyan") if step.running else ("·", "dim"))
+    elapsed = step.seconds(now)
+    return (
+        Text(mark, style=style),
+        f"  {step.name}",
+        "" if elapsed is None else seconds(elapsed),
+        step_note(step),
+    )
+
+
+def _checks(told: RunReport) -> Table:
+    table = _table("metric", ">value", ">at least", "")
+    for check in told.checks:
+        verdict = Text("passed", "green") if check.passed else Text("failed", "red")
+        table.add_row(check.metric, number(check.value), number(check.threshold), verdict)
+    return table
+
+
+def _places(told: RunReport) -> list[tuple[str, str]]:
+    places = [(name.replace("_", " "), uri) for name, uri in told.locations.items()]
+    if told.model_package_arn:
+        places.append(("package", told.model_package_arn))
+    places.append(("execution", told.run.execution_arn))
+    if told.console_link:
+        places.append(("console", told.console_link))
+    return places
+
+
+def _pairs(console: Console, pairs: Sequence[tuple[str, str]]) -> None:
+    """Name and value, one pair a line and never wrapped: they are there to be copied."""
+    width = max(len(name) for name, _ in pairs)
+    for name, value in pairs:
+        console.print(Text.assemble((name.ljust(width + 2), "dim"), value), soft_wrap=True)
+
+
+def _next(console: Console, commands: Sequence[tuple[str, str]]) -> None:
+    width = max(len(command) for command, _ in commands)
+    for index, (command, does) in enumerate(commands):
+        lead = "next  " if index == 0 else "      "
+        line = Text.assemble((lead, "dim"), (command.ljust(width + 2), "bold"), (does, "dim"))
+        console.print(line, soft_wrap=True)
+
+
+def _table(*headings: str) -> Table:
+    """A plain table; a heading that starts with `>` is a column of numbers."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for heading in headings:
+        right = heading.startswith(">")
+        table.add_column(heading.lstrip(">"), justify="right" if right else "left", no_wrap=right)
+    return table
