@@ -1,0 +1,101 @@
+"""IAM: which resource an operation touches, and whether the caller may touch it.
+
+The resources follow the Service Authorization Reference. `ControlPlane` asks before it dispatches;
+other plug-ins may ask `resource_arn` for the same answer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from localcloud.sagemaker.errors import AccessDenied, ApiError, ValidationError
+
+ROOT_KEY = "test"
+SERVICE_PRINCIPAL = "sagemaker.amazonaws.com"
+
+# The parameter that names the resource, by precedence, and the type of that resource.
+_NAMED_BY = {
+    "PipelineExecutionArn": "pipeline",
+    "PipelineName": "pipeline",
+    "ProcessingJobName": "processing-job",
+    "TrainingJobName": "training-job",
+    "TransformJobName": "transform-job",
+    "ModelPackageArn": "model-package",
+    "ModelPackageName": "model-package",
+    "ModelPackageGroupName": "model-package-group",
+    "ModelName": "model",
+    "EndpointName": "endpoint",
+    "EndpointConfigName": "endpoint-config",
+    "ResourceArn": "",
+}
+
+# Operations that have no resource of their own although they name one.
+_UNSCOPED = frozenset({"ListModelPackages"})
+
+
+def resource_arn(operation: str, parameters: Mapping[str, Any], region: str, account_id: str) -> str:
+    """The ARN that a policy's Resource must match for this call; `*` where AWS knows no resource."""
+    if operation in _UNSCOPED:
+        return "*"
+    prefix = f"arn:aws:sagemaker:{region}:{account_id}"
+    for parameter, kind in _NAMED_BY.items():
+        name = parameters.get(parameter)
+        if not isinstance(name, str):
+            continue
+        if name.startswith("arn:"):
+            return name
+        if operation == "CreateModelPackage" and parameter == "ModelPackageGroupName":
+            return f"{prefix}:model-package/{name}/*"  # its version is not known yet
+        return f"{prefix}:{kind}/{name}"
+    return "*"
+
+
+def authorize(operation: str, parameters: Mapping[str, Any], key: str, region: str, account_id: str) -> None:
+    """Raises `AccessDenied` unless the key's identity may do this, and may pass the role it names."""
+    arn = resource_arn(operation, parameters, region, account_id)
+    _ask(key, f"sagemaker:{operation}", arn, region, {})
+    if not operation.startswith(("Create", "Update", "Start")):
+        return
+    for role in filter(None, (parameters.get("RoleArn"), parameters.get("ExecutionRoleArn"))):
+        _ask(key, "iam:PassRole", role, region, {"iam:PassedToService": SERVICE_PRINCIPAL})
+        _check_trust(role, account_id)
+
+
+def _ask(key: str, action: str, arn: str, region: str, context: Mapping[str, str]) -> None:
+    from ministack.core.iam_actions import identity_denial_message
+    from ministack.core.iam_evaluator import AuthError, enforce
+
+    service = action.partition(":")[0]
+    denied = enforce(key, action, service, region, resource_arn=arn, service_context=dict(context))
+    if isinstance(denied, AuthError):
+        raise ApiError(denied.message, denied.code, 400)
+    if denied:
+        explicit = denied.decision == "Deny"
+        raise AccessDenied(identity_denial_message(action, denied.principal_arn, arn, explicit))
+
+
+def _check_trust(role_arn: str, account_id: str) -> None:
+    """SageMaker assumes a job's role when the request is made, so a role that it cannot assume fails then."""
+    from ministack.services import iam
+
+    role = iam._roles.get_scoped(account_id, None, role_arn.rsplit("/", 1)[-1])
+    if not role or not _trusts_sagemaker(role.get("AssumeRolePolicyDocument") or "{}"):
+        raise ValidationError(
+            f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal "
+            f"'{SERVICE_PRINCIPAL}' to assume the role."
+        )
+
+
+def _trusts_sagemaker(document: str | dict[str, Any]) -> bool:
+    statements = (json.loads(document) if isinstance(document, str) else document).get("Statement", [])
+    return any(
+        statement.get("Effect") == "Allow" and SERVICE_PRINCIPAL in _services(statement.get("Principal"))
+        for statement in (statements if isinstance(statements, list) else [statements])
+    )
+
+
+def _services(principal: Any) -> list[str]:
+    named = principal.get("Service", []) if isinstance(principal, dict) else []
+    return [named] if isinstance(named, str) else list(named)

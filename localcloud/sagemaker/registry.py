@@ -1,0 +1,177 @@
+"""Groups, packages, pipelines, models: the records moto keeps well, corrected where it differs from AWS.
+
+Only operations that keep records go to moto. Those that would stand for work (endpoints, transform or
+tuning jobs) are refused until something here does the work: moto would report them as done.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle  # nosec B403 - reads only what this class wrote into the cloud's own folder
+import re
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from localcloud.sagemaker.errors import ApiError, Conflict, ResourceNotFound, ValidationError, not_here
+
+Parameters = dict[str, Any]
+
+SERVED = frozenset(
+    f"{verb}{resource}"
+    for resource, verbs in {
+        "Model": "Create Describe Delete",
+        "ModelPackage": "Create Describe Update",
+        "ModelPackageGroup": "Create Describe Delete",
+        "Pipeline": "Create Describe Update Delete",
+        "EndpointConfig": "Create Describe Delete",
+    }.items()
+    for verb in verbs.split()
+) | {
+    "AddTags",
+    "DeleteTags",
+    "ListEndpointConfigs",
+    "ListModelPackageGroups",
+    "ListModelPackages",
+    "ListModels",
+    "ListPipelines",
+    "ListTags",
+}
+
+# moto puts the SDK's own preamble into its messages; an SDK would then show it twice.
+_PREAMBLE = re.compile(r"^An error oc+urred \(\w+\) when calling the \w+ operation: ")
+
+
+class Registry:
+    """moto's SageMaker backend in this process. Calls are serialised: moto is not thread-safe."""
+
+    def __init__(self, account_id: str, region: str) -> None:
+        os.environ.setdefault("MOTO_ACCOUNT_ID", account_id)
+        self.account_id, self.region = account_id, region
+        self._lock = threading.RLock()
+        self._client: Any = None
+        self._corrected: dict[str, Callable[[Parameters], Parameters]] = {
+            "CreateModelPackageGroup": self._create_group,
+            "DeleteModelPackageGroup": self._delete_group,
+            "DescribeModelPackageGroup": self._describe_group,
+            "UpdateModelPackage": self._update_package,
+            "UpdatePipeline": self._update_pipeline,
+        }
+
+    def call(self, operation: str, parameters: Parameters) -> Parameters:
+        """The operation's answer as JSON; raises `ApiError`."""
+        if operation not in SERVED:
+            raise not_here(operation)
+        if "PipelineName" in parameters:  # a name or an ARN on AWS, a name only in moto
+            parameters = {**parameters, "PipelineName": parameters["PipelineName"].rsplit("/", 1)[-1]}
+        with self._lock:
+            if operation in ("DescribePipeline", "UpdatePipeline", "DeletePipeline"):
+                self._find_pipeline(parameters["PipelineName"])
+            corrected = self._corrected.get(operation)
+            return corrected(parameters) if corrected else self._moto(operation, parameters)
+
+    def pipeline_started(self, name: str) -> None:
+        """moto shows a pipeline's last run only for the runs it fakes itself."""
+        with self._lock:
+            self._backend.pipelines[name].last_execution_time = _moto_now()
+
+    def snapshot(self) -> bytes:
+        with self._lock:
+            return pickle.dumps(self._backend.__dict__)
+
+    def restore(self, saved: bytes) -> None:
+        with self._lock:
+            self._backend.__dict__.update(pickle.loads(saved))  # noqa: S301  # nosec B301 - our own file
+
+    def _moto(self, operation: str, parameters: Parameters) -> Parameters:
+        response = self._http().post(
+            "/",
+            data=json.dumps(parameters),
+            headers={
+                "Authorization": f"AWS4-HMAC-SHA256 Credential=test/20200101/{self.region}/sagemaker/"
+                "aws4_request, SignedHeaders=host, Signature=none",
+                "Content-Type": "application/x-amz-json-1.1",
+                "Host": f"sagemaker.{self.region}.amazonaws.com",
+                "X-Amz-Target": f"SageMaker.{operation}",
+                "X-Moto-Account-Id": self.account_id,
+            },
+        )
+        answer: Parameters = json.loads(response.data or b"{}")
+        if response.status_code >= 400:
+            message = answer.get("message") or answer.get("Message") or ""
+            code = str(answer.get("__type", "InternalFailure")).rsplit("#", 1)[-1]
+            raise ApiError(_PREAMBLE.sub("", message), code, response.status_code)
+        return answer
+
+    def _http(self) -> Any:
+        if self._client is None:
+            with warnings.catch_warnings():
+                # moto's server extra brings what only its stand-alone server needs.
+                warnings.filterwarnings("ignore", message=".*moto\\[server\\].*")
+                from moto.moto_server.werkzeug_app import create_backend_app
+            from werkzeug.test import Client
+
+            self._client = Client(create_backend_app("sagemaker"))
+        return self._client
+
+    @property
+    def _backend(self) -> Any:
+        from moto.sagemaker.models import sagemaker_backends
+
+        return sagemaker_backends[self.account_id][self.region]
+
+    def _find_pipeline(self, name: str) -> None:
+        """moto calls a pipeline that is not there a ValidationException."""
+        if name not in self._backend.pipelines:
+            arn = f"arn:aws:sagemaker:{self.region}:{self.account_id}:pipeline/{name}"
+            raise ResourceNotFound(f"Pipeline '{arn}' does not exist.")
+
+    def _create_group(self, parameters: Parameters) -> Parameters:
+        """moto replaces an existing group by an empty one."""
+        if parameters["ModelPackageGroupName"] in self._backend.model_package_groups:
+            raise ValidationError("Model Package Group already exists")
+        return self._moto("CreateModelPackageGroup", parameters)
+
+    def _describe_group(self, parameters: Parameters) -> Parameters:
+        """moto finds a group by its name only, and leaves out who created it."""
+        name = parameters["ModelPackageGroupName"].rsplit("/", 1)[-1]
+        group = self._moto("DescribeModelPackageGroup", {"ModelPackageGroupName": name})
+        group.pop("Tags", None)
+        return {**group, "CreatedBy": {}}
+
+    def _delete_group(self, parameters: Parameters) -> Parameters:
+        """moto has no such operation."""
+        group = self._describe_group(parameters)
+        name = group["ModelPackageGroupName"]
+        if any(p.model_package_group_name == name for p in self._backend.model_packages.values()):
+            raise Conflict(
+                f"Model Package Group {group['ModelPackageGroupArn']} cannot be deleted because it still"
+                " contains Model Packages"
+            )
+        del self._backend.model_package_groups[name]
+        return {}
+
+    def _update_package(self, parameters: Parameters) -> Parameters:
+        """moto replaces metadata, where AWS merges it, and clears the status that an update leaves out."""
+        old = self._moto("DescribeModelPackage", {"ModelPackageName": parameters["ModelPackageArn"]})
+        kept = {key: old[key] for key in ("ModelApprovalStatus", "ApprovalDescription") if old.get(key)}
+        metadata = {
+            **old.get("CustomerMetadataProperties", {}),
+            **parameters.get("CustomerMetadataProperties", {}),
+        }
+        merged = {**kept, **parameters, "CustomerMetadataProperties": metadata}
+        return self._moto("UpdateModelPackage", merged)
+
+    def _update_pipeline(self, parameters: Parameters) -> Parameters:
+        """moto leaves the time of the last change as it was."""
+        answer = self._moto("UpdatePipeline", parameters)
+        self._backend.pipelines[parameters["PipelineName"]].last_modified_time = _moto_now()
+        return answer
+
+
+def _moto_now() -> Any:
+    from moto.core.utils import utcnow
+
+    return utcnow()

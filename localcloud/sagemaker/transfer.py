@@ -1,0 +1,97 @@
+"""Job data between S3 and a job's folder: S3Prefix inputs in File mode, EndOfJob outputs.
+
+The S3 client is the job role's, so a role that may not read its input fails here as it would on AWS.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+
+class TransferFailed(Exception):
+    """Data did not arrive. The message is the job's FailureReason."""
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """`s3://bucket/key` as (bucket, key); raises `TransferFailed`."""
+    parts = urlsplit(uri)
+    if parts.scheme != "s3" or not parts.netloc:
+        raise TransferFailed(f"ClientError: Invalid S3 URI: {uri}")
+    return parts.netloc, uri.split(parts.netloc, 1)[1].lstrip("/")
+
+
+def download(s3: Any, uri: str, folder: Path) -> list[Path]:
+    """Fetches the object, or everything whose key begins with the prefix, into `folder`."""
+    bucket, prefix = split_uri(uri)
+    try:
+        keys = [key for key in _list(s3, bucket, prefix) if not key.endswith("/")]
+        if not keys:
+            raise TransferFailed(
+                f"ClientError: Data download failed:NoSuchKey (404): no object or prefix {uri}. Please ensure"
+                " that objects exist under that S3 prefix and that the role may list and read them"
+            )
+        return [_fetch(s3, bucket, key, folder / _relative(key, prefix), folder) for key in keys]
+    except (ClientError, BotoCoreError) as error:
+        raise TransferFailed(f"ClientError: Data download failed:{_words(error)} ({uri})") from error
+
+
+def read(s3: Any, uri: str) -> bytes:
+    """One whole object, for small files; raises `TransferFailed`."""
+    bucket, key = split_uri(uri)
+    try:
+        body: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return body
+    except (ClientError, BotoCoreError) as error:
+        raise TransferFailed(f"ClientError: Data download failed:{_words(error)} ({uri})") from error
+
+
+def upload_folder(s3: Any, folder: Path, uri: str) -> None:
+    """Uploads every file under `folder`; an empty folder uploads nothing, as on AWS."""
+    base = uri.rstrip("/")
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
+            upload_file(s3, path, f"{base}/{path.relative_to(folder).as_posix()}")
+
+
+def upload_file(s3: Any, path: Path, uri: str) -> None:
+    """Uploads one file; raises `TransferFailed`."""
+    from boto3.exceptions import S3UploadFailedError
+
+    bucket, key = split_uri(uri)
+    try:
+        s3.upload_file(str(path), bucket, key)
+    except (ClientError, BotoCoreError, S3UploadFailedError) as error:
+        raise TransferFailed(f"ClientError: Data upload failed:{_words(error)} ({uri})") from error
+
+
+def _list(s3: Any, bucket: str, prefix: str) -> list[str]:
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    return [item["Key"] for listed in pages for item in listed.get("Contents", [])]
+
+
+def _relative(key: str, prefix: str) -> str:
+    """The path below the folder that the prefix names; for a prefix inside a name, below its parent."""
+    if prefix and key.startswith(prefix.rstrip("/") + "/"):
+        return key[len(prefix.rstrip("/")) + 1 :]
+    return key[len(prefix.rpartition("/")[0]) :].lstrip("/")
+
+
+def _fetch(s3: Any, bucket: str, key: str, target: Path, folder: Path) -> Path:
+    if ".." in PurePosixPath(key).parts or not target.resolve().is_relative_to(folder.resolve()):
+        raise TransferFailed(
+            f"ClientError: Data download failed:the key {key!r} leads outside the job's folder"
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    s3.download_file(bucket, key, str(target))
+    return target
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, ClientError):
+        details = error.response.get("Error", {})
+        return f"{details.get('Code')}: {details.get('Message')}"
+    return str(error)
