@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ops.target import Target
 
 RAW_KEY = "raw/titanic.csv"
+_INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass
@@ -97,11 +98,15 @@ def target(cloud: Cloud, env: str) -> Target:
 
 
 def deploy(there: Target, out: Output) -> None:
-    """Puts the project's resources and, where there is none yet, the raw table into the local cloud."""
+    """Puts the project's resources into the local cloud, or brings them up to date."""
     from ops import stack
 
     with out.working("Deploying the project") as report:
         stack.deploy(stack.Stack(there.session, there.names), report)
+
+
+def provide_raw_table(there: Target, out: Output) -> None:
+    """Makes sure that a run without a source has something to read; a table that is there is kept."""
     if not _has_raw_table(there):
         put_raw_table(there, out)
 
@@ -110,10 +115,13 @@ def put_raw_table(there: Target, out: Output) -> None:
     """Writes the Titanic table to where a run reads it by default."""
     from ops import dataset
 
-    bucket, table = there.names["data_bucket"], dataset.titanic_csv()
-    there.client("s3").put_object(Bucket=bucket, Key=RAW_KEY, Body=table)
-    passengers = table.count(b"\n") - 1
-    out.note(f"The Titanic table ({passengers:,} passengers) is at s3://{bucket}/{RAW_KEY}.")
+    try:
+        passengers = dataset.titanic_tables().training
+    except dataset.DatasetUnavailable as error:
+        raise OpsError(_sentence(str(error))) from error
+    bucket = there.names["data_bucket"]
+    there.client("s3").put_object(Bucket=bucket, Key=RAW_KEY, Body=dataset.csv_bytes(passengers))
+    out.note(f"The Titanic table ({len(passengers)} passengers) is at s3://{bucket}/{RAW_KEY}.")
 
 
 def _start(port: int | None, enforce_iam: bool) -> Started:
@@ -128,11 +136,12 @@ def _start(port: int | None, enforce_iam: bool) -> Started:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in _INTERRUPTIONS}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _has_raw_table(there: Target) -> bool:

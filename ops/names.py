@@ -59,6 +59,10 @@ class Names:
     def role_arn(self, name: str) -> str:
         return f"arn:aws:iam::{self.account_id}:role/{self.role(name)}"
 
+    def tags(self) -> dict[str, str]:
+        """The tags every resource bears."""
+        return {key: self._render(value) for key, value in project_file()["tags"].items()}
+
     def _render(self, pattern: str, **more: str) -> str:
         known = {"project": self.project, "env": self.env, "account_id": self.account_id}
         return Template(pattern).substitute(known | more)

@@ -53,11 +53,12 @@ class Check:
 
 @dataclass(frozen=True)
 class RunFailure:
-    """Where a run failed, the error's name, and its cause in words."""
+    """Where a run failed, the error's name, its cause in words; `step` where a pipeline step is at fault."""
 
     state: str | None
     error: str
     cause: str
+    step: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,8 @@ class RunReport:
     def headline(self) -> str:
         said = _HEADLINES.get(self.run.decision or "", f"Run is {self.run.status.lower()}")
         if self.failure and self.failure.error:
-            where = f" at {self.failure.state}" if self.failure.state else ""
-            return f"{said}{where}: {self.failure.error}"
+            place = self.failure.step or self.failure.state
+            return f"{said}{f' at {place}' if place else ''}: {self.failure.error}"
         if self.model and self.run.decision == "registered":
             return f"{said}: version {self.model.version}, {_words(self.model.status)}"
         return said
@@ -173,7 +174,7 @@ def failure_of(run: Run, history: History, manifest: Mapping[str, Any] | None) -
         return None
     recorded = (manifest or {}).get("failure")
     if recorded:
-        return RunFailure(recorded.get("state"), recorded["error"], recorded["cause"])
+        return RunFailure(recorded.get("state"), recorded["error"], recorded["cause"], recorded.get("step"))
     visit = history.failed_visit()
     said = in_words(_known(run.failure) or (visit.failure if visit else None) or run.failure)
     cause = said.cause if said.cause != _NO_CAUSE else _SILENT[run.status]

@@ -181,11 +181,9 @@ def console_link(target: Target, execution_arn: str) -> str | None:
     """The execution's page in the AWS console; the local cloud has none."""
     if not target.is_aws:
         return None
-    region = target.names.region
-    return (
-        f"https://{region}.console.aws.amazon.com/states/home?region={region}"
-        f"#/v2/executions/details/{execution_arn}"
-    )
+    from functions.common import notification  # brings the functions' parser along, which is slow to import
+
+    return notification.console_link(execution_arn)
 
 
 def parse_input(text: str, source: str) -> Any:

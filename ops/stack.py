@@ -13,17 +13,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
 
-from ops import bundles
+from ops import bundles, templates
 from ops.names import ROOT, Names, project_file
 
 Report = Callable[[str], None]
 
+FUNCTIONS = "functions/functions.json"
 JOB_CODE = "glue_jobs"
 PIPELINE_TEMPLATE = "terraform/03_sagemaker_pipeline/pipeline_definition.json.tpl"
 TRAINING_MACHINE = "statemachines/training.asl.json"
@@ -75,22 +75,15 @@ class Stack:
     @cached_property
     def functions(self) -> dict[str, Any]:
         """`functions/functions.json`."""
-        loaded: dict[str, Any] = json.loads(self.read("functions/functions.json"))
+        loaded: dict[str, Any] = json.loads((self.root / FUNCTIONS).read_text(encoding="utf-8"))
         return loaded
 
-    def read(self, path: str) -> str:
-        return (self.root / path).read_text(encoding="utf-8")
-
-    def render(self, text: str, **more: str) -> str:
-        """`text` with every placeholder replaced; a `KeyError` names the one that nothing defines."""
-        return Template(text).substitute(self.values | more)
+    def render(self, path: str, **more: str) -> Any:
+        """The JSON document in the file `path` with every placeholder replaced."""
+        return templates.render(self.root / path, self.values | more)
 
     def function_arn(self, name: str) -> str:
         return self.names.arn("lambda", f"function:{self.names.function(name)}")
-
-    def tags(self) -> dict[str, str]:
-        """The tags of `project.json`."""
-        return {key: self.render(value) for key, value in project_file()["tags"].items()}
 
 
 def deploy(stack: Stack, report: Report) -> None:
@@ -148,14 +141,12 @@ def upload_code(stack: Stack) -> None:
 
 def put_roles(stack: Stack) -> None:
     for path in sorted((stack.root / "iam").glob("*.json")):
-        role = json.loads(stack.render(path.read_text(encoding="utf-8")))
+        role = stack.render(f"iam/{path.name}")
         put_role(stack, path.stem, role["assumed_by"], role["statements"])
-    common = stack.functions["defaults"].get("statements", [])
-    for name, function in stack.functions["functions"].items():
-        rendered = stack.render(
-            json.dumps(common + function.get("statements", [])), function_name=stack.names.function(name)
-        )
-        put_role(stack, name, ["lambda.amazonaws.com"], json.loads(rendered))
+    for name in stack.functions["functions"]:
+        rendered = function_file(stack, name)
+        statements = rendered["defaults"].get("statements", []) + rendered["functions"][name]["statements"]
+        put_role(stack, name, ["lambda.amazonaws.com"], statements)
 
 
 def put_role(stack: Stack, name: str, assumed_by: list[str], statements: list[dict[str, Any]]) -> None:
@@ -178,7 +169,7 @@ def put_alerts(stack: Stack) -> None:
     """The topic people subscribe to, and a queue of its own that keeps what was sent."""
     sns, sqs, names = stack.client("sns"), stack.client("sqs"), stack.names
     topic = sns.create_topic(Name=names["alerts_topic"], Tags=_tag_list(stack, "Key", "Value"))["TopicArn"]
-    queue_url = sqs.create_queue(QueueName=names["alerts_queue"], tags=stack.tags())["QueueUrl"]
+    queue_url = sqs.create_queue(QueueName=names["alerts_queue"], tags=stack.names.tags())["QueueUrl"]
     queue_arn = names.arn("sqs", names["alerts_queue"])
     policy = {
         "Version": "2012-10-17",
@@ -198,7 +189,7 @@ def put_function(stack: Stack, name: str) -> None:
     client, settings = stack.client("lambda"), function_settings(stack, name)
     code = bundles.build_function_zip(stack.root, name)
     try:
-        client.create_function(**settings, Code={"ZipFile": code}, Tags=stack.tags())
+        client.create_function(**settings, Code={"ZipFile": code}, Tags=stack.names.tags())
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceConflictException":
             raise
@@ -207,9 +198,15 @@ def put_function(stack: Stack, name: str) -> None:
         client.update_function_configuration(**{k: v for k, v in settings.items() if k != "PackageType"})
 
 
+def function_file(stack: Stack, name: str) -> Any:
+    """`functions.json` as the function `name` reads it: what all share names its own log group."""
+    return stack.render(FUNCTIONS, function_name=stack.names.function(name))
+
+
 def function_settings(stack: Stack, name: str) -> dict[str, Any]:
     """What `CreateFunction` gets, besides the code."""
-    defaults, function = stack.functions["defaults"], stack.functions["functions"][name]
+    rendered = function_file(stack, name)
+    defaults, function = rendered["defaults"], rendered["functions"][name]
     merged = defaults | function
     environment = defaults.get("environment", {}) | function.get("environment", {})
     return {
@@ -221,12 +218,12 @@ def function_settings(stack: Stack, name: str) -> dict[str, Any]:
         "MemorySize": merged["memory_size"],
         "Timeout": merged["timeout"],
         "PackageType": "Zip",
-        "Environment": {"Variables": json.loads(stack.render(json.dumps(environment)))},
+        "Environment": {"Variables": environment},
     }
 
 
 def put_job(stack: Stack) -> None:
-    job = json.loads(stack.render(stack.read("glue_jobs/prepare.json")))
+    job = stack.render("glue_jobs/prepare.json")
     bucket, prefix = stack.names["data_bucket"], stack.values["job_code_prefix"]
     settings = {
         "Description": job["description"],
@@ -246,7 +243,7 @@ def put_job(stack: Stack) -> None:
     }
     glue, name = stack.client("glue"), stack.names["prepare_job"]
     try:
-        glue.create_job(Name=name, **settings, Tags=stack.tags())
+        glue.create_job(Name=name, **settings, Tags=stack.names.tags())
     except ClientError as error:
         if error.response["Error"]["Code"] not in (
             "AlreadyExistsException",
@@ -268,7 +265,7 @@ def put_pipeline(stack: Stack) -> None:
         )
     settings = {
         "PipelineName": names["pipeline"],
-        "PipelineDefinition": json.dumps(json.loads(stack.render(stack.read(PIPELINE_TEMPLATE)))),
+        "PipelineDefinition": json.dumps(stack.render(PIPELINE_TEMPLATE)),
         "RoleArn": names.role_arn("pipeline"),
     }
     try:
@@ -301,23 +298,26 @@ def put_training_machine(stack: Stack) -> None:
 def training_definition(stack: Stack) -> str:
     """The training machine as it is deployed."""
     values = {f"{_camel(name)}FunctionArn": stack.function_arn(name) for name in stack.functions["functions"]}
-    return stack.render(
-        stack.read(TRAINING_MACHINE),
+    definition = stack.render(
+        TRAINING_MACHINE,
         PrepareJobName=stack.names["prepare_job"],
         PipelineName=stack.names["pipeline"],
         AlertsTopicArn=stack.values["alerts_topic_arn"],
         DataBucket=stack.names["data_bucket"],
         **values,
     )
+    return json.dumps(definition)
 
 
 def put_stopped_runs_rule(stack: Stack) -> None:
     """Runs that Step Functions itself ended have no state left to tell anyone: a rule does."""
     events, names = stack.client("events"), stack.names
     pattern = stack.render(
-        stack.read(STOPPED_RUNS_PATTERN), TrainingStateMachineArn=stack.values["training_state_machine_arn"]
+        STOPPED_RUNS_PATTERN, TrainingStateMachineArn=stack.values["training_state_machine_arn"]
     )
-    rule = events.put_rule(Name=names["stopped_runs_rule"], EventPattern=pattern, State="ENABLED")["RuleArn"]
+    rule = events.put_rule(
+        Name=names["stopped_runs_rule"], EventPattern=json.dumps(pattern), State="ENABLED"
+    )["RuleArn"]
     target = stack.function_arn("record_stopped_run")
     events.put_targets(Rule=names["stopped_runs_rule"], Targets=[{"Id": "record-stopped-run", "Arn": target}])
     with existing("ResourceConflictException"):
@@ -344,7 +344,7 @@ class existing:  # noqa: N801 - reads as a word: `with existing("EntityAlreadyEx
 
 
 def _tag_list(stack: Stack, key: str, value: str) -> list[dict[str, str]]:
-    return [{key: name, value: text} for name, text in stack.tags().items()]
+    return [{key: name, value: text} for name, text in stack.names.tags().items()]
 
 
 def _camel(name: str) -> str:

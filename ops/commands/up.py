@@ -39,7 +39,9 @@ def up(
     out = Output()
     with local.cloud(out, port=port, enforce_iam=enforce_iam) as started:
         out.note(started.words)
-        local.deploy(local.target(started.cloud, env), out)
+        there = local.target(started.cloud, env)
+        local.deploy(there, out)
+        local.provide_raw_table(there, out)
         _say_how_to_use(out, started.cloud)
         started.keep = detach
         if started.is_new and not detach:

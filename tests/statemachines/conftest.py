@@ -20,7 +20,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from ops.asl import placeholders, render
+from ops.templates import placeholders, render
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent

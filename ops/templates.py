@@ -1,7 +1,7 @@
-"""Fills the `${Placeholders}` of state machines, event patterns and execution inputs.
+"""Fills the `${placeholders}` of the files that Terraform reads too.
 
-`string.Template` cannot: it reads the `$.path` and `$$.Execution` of the states language as its own. What
-this accepts is what Terraform's `templatefile()` accepts, so one file serves both.
+`string.Template` cannot: it reads the `$.path` and `$$.Execution` of the states language, and the `$@` of a
+shell line, as its own. What this accepts is what Terraform's `templatefile()` accepts.
 """
 
 from __future__ import annotations
