@@ -8,6 +8,8 @@ creates or updates, so a second `deploy` changes only what changed.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -188,14 +190,30 @@ def put_alerts(stack: Stack) -> None:
 def put_function(stack: Stack, name: str) -> None:
     client, settings = stack.client("lambda"), function_settings(stack, name)
     code = bundles.build_function_zip(stack.root, name)
-    try:
-        client.create_function(**settings, Code={"ZipFile": code}, Tags=stack.names.tags())
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceConflictException":
-            raise
+    deployed = deployed_function(stack, name)
+    if deployed is None:
+        client.create_function(
+            **settings,
+            Architectures=stack.functions["defaults"]["architectures"],
+            Code={"ZipFile": code},
+            PackageType="Zip",
+            Tags=stack.names.tags(),
+        )
+        return
+    if deployed["CodeSha256"] != base64.b64encode(hashlib.sha256(code).digest()).decode():
         client.update_function_code(FunctionName=settings["FunctionName"], ZipFile=code)
         client.get_waiter("function_updated_v2").wait(FunctionName=settings["FunctionName"])
-        client.update_function_configuration(**{k: v for k, v in settings.items() if k != "PackageType"})
+    if any(_only_mode(deployed.get(key)) != value for key, value in settings.items()):
+        client.update_function_configuration(**settings)
+
+
+def deployed_function(stack: Stack, name: str) -> dict[str, Any] | None:
+    client = stack.client("lambda")
+    try:
+        found: dict[str, Any] = client.get_function_configuration(FunctionName=stack.names.function(name))
+    except client.exceptions.ResourceNotFoundException:
+        return None
+    return found
 
 
 def function_file(stack: Stack, name: str) -> Any:
@@ -217,7 +235,7 @@ def function_settings(stack: Stack, name: str) -> dict[str, Any]:
         "Role": stack.names.role_arn(name),
         "MemorySize": merged["memory_size"],
         "Timeout": merged["timeout"],
-        "PackageType": "Zip",
+        "TracingConfig": {"Mode": merged["tracing"]},
         "Environment": {"Variables": environment},
     }
 
@@ -341,6 +359,11 @@ class existing:  # noqa: N801 - reads as a word: `with existing("EntityAlreadyEx
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
         return isinstance(error, ClientError) and error.response["Error"]["Code"] in self.codes
+
+
+def _only_mode(setting: Any) -> Any:
+    """Lambda describes a tracing mode together with other things that were never set."""
+    return {"Mode": setting["Mode"]} if isinstance(setting, dict) and "Mode" in setting else setting
 
 
 def _tag_list(stack: Stack, key: str, value: str) -> list[dict[str, str]]:
