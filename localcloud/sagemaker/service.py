@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import uuid
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -68,5 +67,5 @@ def _parse(body: bytes | str) -> dict[str, Any]:
 
 
 def _answer(status: int, content: dict[str, Any]) -> Response:
-    headers = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-RequestId": str(uuid.uuid4())}
+    headers = {"Content-Type": "application/x-amz-json-1.1"}
     return status, headers, json.dumps(content, default=str).encode()

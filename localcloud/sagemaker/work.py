@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -108,8 +109,9 @@ class Work:
         self._stopping = False
         self._log = around.log(f"/aws/sagemaker/{job.kind}Jobs", f"{job.name}/algo-1-{int(job.created)}")
 
-    @property
+    @cached_property
     def s3(self) -> Any:
+        """The job role's S3 client; making one takes longer than a small transfer."""
         return self.around.s3(self.job.request["RoleArn"], self.job.name)
 
     def write_log(self, line: str) -> None:
