@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from string import Template
 from typing import Any
 
 import botocore.loaders
 import pytest
 
+from ops import templates
 from ops.names import ROOT, project_file
 
-TEXT = (ROOT / "terraform/03_sagemaker_pipeline/pipeline_definition.json.tpl").read_text(encoding="utf-8")
+PATH = ROOT / "terraform/03_sagemaker_pipeline/pipeline_definition.json.tpl"
+TEXT = PATH.read_text(encoding="utf-8")
 DEFINITION: dict[str, Any] = json.loads(TEXT)
 GATE = DEFINITION["Steps"][-1]["Arguments"]
 STEPS: dict[str, dict[str, Any]] = {
@@ -214,9 +215,9 @@ def test_the_placeholders_are_these_and_stand_inside_strings() -> None:
     assert "sentinel" not in TEXT
 
 
-def test_is_json_after_rendering_too_and_leaves_the_shells_own_dollars() -> None:
-    values = dict.fromkeys(("data_bucket", "model_package_group_name", "pipeline_role_arn"), "value")
-    rendered = Template(TEXT).safe_substitute(values)
-    entrypoints = list(values_of("ContainerEntrypoint", json.loads(rendered)))
-    assert "${" not in rendered
+def test_is_json_after_rendering_too_and_keeps_the_shells_own_dollars() -> None:
+    names = ("data_bucket", "model_package_group_name", "pipeline_role_arn")
+    rendered = templates.render(PATH, dict.fromkeys(names, "value"))
+    assert "${" not in json.dumps(rendered)
+    entrypoints = list(values_of("ContainerEntrypoint", rendered))
     assert all(entrypoint[2].endswith('exec python3 src/pipeline/code/$0 "$@"') for entrypoint in entrypoints)
