@@ -124,10 +124,13 @@ class PlainView:
             self._say_step(step, started)
 
     def _say_row(self, row: Row, started: datetime, *, over: bool) -> None:
-        """A line when work begins and one when it is over. What takes no time only gets the second."""
+        """A line when work begins and one when it is over. What takes no time only gets the second.
+
+        A wait only gets the first: it opens a loop, and whether that is over shows in what comes next.
+        """
         if row.first.kind in ("Task", "Wait"):
             self._say(row.name, "started", (row.first.entered_at - started).total_seconds())
-        if not over or row.last.exited_at is None:
+        if not over or row.last.exited_at is None or row.first.kind == "Wait":
             return
         took = render.seconds(row.seconds(row.last.exited_at))
         how = f"failed after {took}: {_why(row.failure)}" if row.failure else f"done in {took}"
