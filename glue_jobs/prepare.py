@@ -20,7 +20,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -40,6 +40,7 @@ from glue_jobs.source import (
     check_file,
     find_files,
     first_line_with_odd_quotes,
+    read_chunks,
 )
 from glue_jobs.transforms import (
     Frame,
@@ -185,7 +186,7 @@ class Preparation:
 
     def _check(self, files: Sequence[SourceFile], digest: Digest) -> list[CheckedFile]:
         required = [column.name for column in self.columns]
-        found = [check_file(file.uri, self._chunks(file), required, digest) for file in files]
+        found = [check_file(file.uri, read_chunks(self.s3, file), required, digest) for file in files]
         checked = [file for file in found if file is not None]
         rows = sum(file.rows for file in checked)
         if not rows:
@@ -261,7 +262,8 @@ class Preparation:
         """SHA-256 of the objects' bytes, one after the other."""
         digest = hashlib.sha256()
         for key in keys:
-            for chunk in _stream(self.s3, self.arguments.bucket, key):
+            body = self.s3.get_object(Bucket=self.arguments.bucket, Key=key)["Body"]
+            for chunk in body.iter_chunks(CHUNK_BYTES):
                 digest.update(chunk)
         return digest.hexdigest()
 
@@ -286,7 +288,7 @@ class Preparation:
 
     def _ambiguous_quotes(self, files: Sequence[SourceFile]) -> NotACsv:
         for file in files:
-            line = first_line_with_odd_quotes(file.uri, self._chunks(file))
+            line = first_line_with_odd_quotes(file.uri, read_chunks(self.s3, file))
             if line is not None:
                 return NotACsv(
                     f"quotes do not pair up in {file.uri}, first on line {line}: "
@@ -295,14 +297,6 @@ class Preparation:
         return NotACsv(
             f"quotes in {self.arguments.source_uri} can be read in two ways: quote whole fields only"
         )
-
-    def _chunks(self, file: SourceFile) -> Iterator[bytes]:
-        return _stream(self.s3, file.bucket, file.key)
-
-
-def _stream(s3: Any, bucket: str, key: str) -> Iterator[bytes]:
-    chunks: Iterator[bytes] = s3.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(CHUNK_BYTES)
-    return chunks
 
 
 def print_named_errors(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -14,7 +14,7 @@ import difflib
 import io
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -100,16 +100,25 @@ def find_files(s3: Any, uri: str) -> list[SourceFile]:
         raise _not_found(uri, error) from error
 
 
+def read_chunks(s3: Any, file: SourceFile) -> Iterator[bytes]:
+    """The object's bytes, a mebibyte at a time.
+
+    Raises:
+        SourceNotFound: gone since it was listed, or not readable with this job's role.
+    """
+    try:
+        body = s3.get_object(Bucket=file.bucket, Key=file.key)["Body"]
+    except ClientError as error:
+        raise _not_found(file.uri, error) from error
+    yield from body.iter_chunks(CHUNK_BYTES)
+
+
 def _single_object(s3: Any, bucket: str, key: str) -> list[SourceFile]:
+    """Listed, not asked for by HEAD: a role that may list only some prefixes gets 403 for a missing key."""
     if not key or key.endswith("/"):
         return []
-    try:
-        head = s3.head_object(Bucket=bucket, Key=key)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in {"404", "NoSuchKey"}:
-            return []
-        raise
-    return [SourceFile(bucket, key, head["ContentLength"], head["ETag"])]
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1).get("Contents", [])
+    return [_source_file(bucket, item) for item in listed if item["Key"] == key]
 
 
 def _objects_below(s3: Any, bucket: str, key: str, uri: str) -> list[SourceFile]:
@@ -117,7 +126,7 @@ def _objects_below(s3: Any, bucket: str, key: str, uri: str) -> list[SourceFile]
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     listed = [item for page in pages for item in page.get("Contents", [])]
     files = [
-        SourceFile(bucket, item["Key"], item["Size"], item["ETag"])
+        _source_file(bucket, item)
         for item in listed
         if not item["Key"].rpartition("/")[2].startswith(("_", ".")) and not item["Key"].endswith("/")
     ]
@@ -126,6 +135,10 @@ def _objects_below(s3: Any, bucket: str, key: str, uri: str) -> list[SourceFile]
     if listed or uri.endswith("/"):
         raise EmptySource(f"{uri} holds no files: put the table's CSV there and start the run again")
     raise SourceNotFound(f"there is nothing at {uri}: check the key, or put the table's CSV there")
+
+
+def _source_file(bucket: str, item: Mapping[str, Any]) -> SourceFile:
+    return SourceFile(bucket, item["Key"], item["Size"], item["ETag"])
 
 
 def _not_found(uri: str, error: ClientError) -> SourceNotFound:

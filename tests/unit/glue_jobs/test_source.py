@@ -17,7 +17,14 @@ from glue_jobs.errors import (
     NotUtf8,
     SourceNotFound,
 )
-from glue_jobs.source import CheckedFile, check_file, find_files, first_line_with_odd_quotes
+from glue_jobs.source import (
+    CheckedFile,
+    SourceFile,
+    check_file,
+    find_files,
+    first_line_with_odd_quotes,
+    read_chunks,
+)
 
 URI = "s3://bucket/raw/t.csv"
 REQUIRED = ("Id", "Sex", "Age")
@@ -179,6 +186,16 @@ def test_finds_the_line_where_quotes_stop_pairing() -> None:
     assert first_line_with_odd_quotes(URI, [b'Id\n"a"\n']) is None
 
 
+class Forbidding:
+    """An S3 where the role may do nothing."""
+
+    def list_objects_v2(self, **_: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, "ListObjectsV2")
+
+    def get_object(self, **_: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, "GetObject")
+
+
 class TestFindFiles:
     def test_takes_one_object(self, s3: Any, put: Any) -> None:
         uri = put("a,b\n")
@@ -208,14 +225,18 @@ class TestFindFiles:
         with pytest.raises(SourceNotFound, match="NoSuchBucket"):
             find_files(s3, "s3://nobodys-bucket/raw/t.csv")
 
-    @pytest.mark.parametrize("code", ["403", "AccessDenied"])
-    def test_says_when_the_role_may_not_read(self, code: str) -> None:
-        class Forbidden:
-            def head_object(self, **_: str) -> None:
-                raise ClientError({"Error": {"Code": code}}, "HeadObject")
+    def test_a_longer_key_is_another_object(self, s3: Any, bucket: str, put: Any) -> None:
+        put("x", "raw/t.csv.old")
+        with pytest.raises(SourceNotFound):
+            find_files(s3, f"s3://{bucket}/raw/t.csv")
 
+    def test_says_when_the_role_may_not_list(self) -> None:
         with pytest.raises(SourceNotFound, match=r"access denied.*role may not read"):
-            find_files(Forbidden(), URI)
+            find_files(Forbidding(), URI)
+
+    def test_says_when_the_role_may_not_read(self) -> None:
+        with pytest.raises(SourceNotFound, match=r"access denied.*role may not read"):
+            next(read_chunks(Forbidding(), SourceFile("bucket", "raw/t.csv", 1, "etag")))
 
     def test_an_empty_folder_is_an_empty_source(self, s3: Any, bucket: str, put: Any) -> None:
         put("", "raw/t/")
