@@ -24,6 +24,7 @@ from glue_jobs.contract import load_contract
 from glue_jobs.engines import PolarsEngine, storage_options
 from glue_jobs.transforms import Frame
 
+ROOT = Path(job.__file__).resolve().parent.parent
 HEADER = "PassengerId,Survived,Pclass,Name,Sex,Age,SibSp,Parch,Ticket,Fare,Cabin,Embarked"
 CURATED_HEADER = ["PassengerId", "Survived", "Pclass", "Sex", "Age", "SibSp", "Parch", "Fare", "Embarked"]
 RUN_FILES = ["curated/runs/run-1/train.csv", "curated/runs/run-1/validation.csv"]
@@ -382,6 +383,27 @@ class TestArguments:
     def test_a_typing_error_stops_the_job(self, argv: tuple[str, ...], said: str) -> None:
         with pytest.raises(errors.InvalidArguments, match=said):
             job.parse_arguments(argv)
+
+
+class TestJobDefinition:
+    """glue_jobs/prepare.json against the script it starts and the versions it is tested with."""
+
+    @pytest.fixture
+    def defaults(self) -> dict[str, str]:
+        definition = json.loads((ROOT / "glue_jobs/prepare.json").read_text(encoding="utf-8"))
+        arguments: dict[str, str] = definition["default_arguments"]
+        return arguments
+
+    def test_its_default_arguments_are_arguments_of_the_script(self, defaults: dict[str, str]) -> None:
+        run = ["--mode", "training", "--run_id", "r", "--source_uri", "s3://b/t.csv"]
+        found = job.parse_arguments([*(part for pair in defaults.items() for part in pair), *run])
+        assert (found.engine, found.contract) == ("polars", Path("titanic.json"))
+
+    def test_its_modules_have_the_locked_versions(self, defaults: dict[str, str]) -> None:
+        locked = (ROOT / "requirements/local.txt").read_text(encoding="utf-8").split()
+        modules = defaults["--additional-python-modules"].split(",")
+        assert {module.partition("==")[0] for module in modules} == {"narwhals", "polars"}
+        assert set(modules) <= set(locked)
 
 
 class TestAsGlueRunsIt:
