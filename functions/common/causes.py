@@ -2,7 +2,7 @@
 
 Glue        {"JobRunState": "FAILED", "ErrorMessage": "MissingColumn: raw/titanic.csv has no …", …}
 Lambda      {"errorType": "SourceNotFound", "errorMessage": "No object at …", "stackTrace": […]}
-SageMaker   AlgorithmError: framework error: \\nTraceback …\\nSingleClassTarget: …, exit code: 1
+SageMaker   AlgorithmError: ExecuteUserScriptError:\\nCommand …\\nSingleClassTarget: …, exit code: 1
 any SDK     Requested resource not found (Service: SageMaker, Status Code: 400, Request ID: …)
 """
 
@@ -18,9 +18,12 @@ LONGEST_CAUSE = 600
 # Of at least two words (MissingColumn, KeyError), so that "Error:" or "Note:" in a text is no name.
 _NAMED = re.compile(r"(?:[A-Za-z_]\w*\.)*(?P<name>[A-Z][a-z0-9]+(?:[A-Z][A-Za-z0-9]*)+): (?P<words>.+)")
 _WRAPPERS = re.compile(
-    r"^(?:(?:ClientError|AlgorithmError|ExecuteUserScriptError|framework error|ErrorMessage):\s*)+"
+    r"""^(?:(?:ClientError|AlgorithmError|ExecuteUserScriptError|framework\ error
+         |See\ job\ logs\ for\ more\ information):\s*
+         |LAUNCH\ ERROR\s*\|\s*|ErrorMessage\s*")+""",
+    re.VERBOSE,
 )
-_TAILS = re.compile(r"(?:,?\s*exit code: -?\d+\s*$)|(?:\s*\(Service: [^()]*\)\s*$)")
+_TAILS = re.compile(r",?\s*exit code: -?\d+\s*$|\s*\(Service: [^()]*\)\s*$")
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,10 @@ def one_line(text: str) -> str:
     return flat if len(flat) <= LONGEST_CAUSE else flat[: LONGEST_CAUSE - 1] + "…"
 
 
-def _unwrap(line: str) -> str:
-    return _WRAPPERS.sub("", _TAILS.sub("", line.strip())).strip()
+def _unwrap(text: str) -> str:
+    inner = _WRAPPERS.sub("", _TAILS.sub("", text.strip())).strip()
+    # SageMaker quotes the traceback as a whole, so its last line ends in a quote that began elsewhere.
+    return inner.removesuffix('"') if inner.count('"') % 2 else inner
 
 
 def _ended(job_run: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from functions.common.training_run import package_version, shortfalls
 
 LONGEST_SUBJECT = 99
+DEFAULT_ENV = "dev"  # what the operator's command assumes
 
 Manifest = Mapping[str, Any]
 
@@ -32,7 +33,7 @@ def build_notification(manifest: Manifest, manifest_uri: str, env: str) -> Notif
         _why(manifest),
         _metrics_table(manifest["checks"]),
         _where(manifest, manifest_uri),
-        _next(manifest),
+        "\n".join(["Next:", *(f"  {command}" for command in next_commands(manifest, env))]),
     ]
     return Notification(
         subject=_subject(f"[{env}] {headline}"),
@@ -49,11 +50,12 @@ def console_link(execution_arn: str) -> str:
     )
 
 
-def next_command(manifest: Manifest) -> str:
-    """The command that takes the matter on."""
-    if _awaits_approval(manifest):
-        return f"titanic approve {package_version(manifest['arns']['model_package'])}"
-    return f"titanic runs show {manifest['run_id']}"
+def next_commands(manifest: Manifest, env: str) -> list[str]:
+    """The commands that take the matter on, the first one first."""
+    show = f"titanic runs show {manifest['run_id']}"
+    approve = f"titanic approve {package_version(manifest['arns']['model_package'] or '')}"
+    commands = [approve, show] if _awaits_approval(manifest) else [show]
+    return [f"{command}{'' if env == DEFAULT_ENV else f' --env {env}'}" for command in commands]
 
 
 def _headline(manifest: Manifest) -> str:
@@ -109,13 +111,6 @@ def _where(manifest: Manifest, manifest_uri: str) -> str:
             ("Console", console_link(manifest["execution_arn"])),
         ]
     )
-
-
-def _next(manifest: Manifest) -> str:
-    if _awaits_approval(manifest):
-        show = f"titanic runs show {manifest['run_id']}"
-        return f"Next:\n  {next_command(manifest)}\n  {show}"
-    return f"Next:\n  {next_command(manifest)}"
 
 
 def _pairs(pairs: list[tuple[str, str | None]]) -> str:

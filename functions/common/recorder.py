@@ -12,7 +12,7 @@ from typing import Any
 from functions.common import s3 as storage
 from functions.common.clients import Client
 from functions.common.manifest import Facts, Standing, build_manifest
-from functions.common.notification import Notification, build_notification, console_link, next_command
+from functions.common.notification import Notification, build_notification, console_link, next_commands
 from functions.common.pipeline_execution import Step, registered_package
 from functions.common.registry import withdraw_if_pending
 from functions.common.s3 import S3Uri
@@ -25,6 +25,7 @@ class Record:
 
     manifest: dict[str, Any]
     uri: S3Uri
+    env: str
     notification: Notification
 
     @property
@@ -37,7 +38,7 @@ class Record:
             "approval_status": self.manifest["approval"]["status"],
             "manifest_uri": str(self.uri),
             "console_link": console_link(self.manifest["execution_arn"]),
-            "next_command": next_command(self.manifest),
+            "next_command": next_commands(self.manifest, self.env)[0],
         }
 
 
@@ -46,7 +47,7 @@ def write_record(facts: Facts, settings: Settings, *, s3: Client) -> Record:
     manifest = build_manifest(facts)
     uri = S3Uri(settings.data_bucket, f"runs/{facts.execution.run.run_id}/manifest.json")
     storage.write_json(s3, uri, manifest)
-    return Record(manifest, uri, build_notification(manifest, str(uri), settings.env))
+    return Record(manifest, uri, settings.env, build_notification(manifest, str(uri), settings.env))
 
 
 def read_data_report(s3: Client, settings: Settings, run_id: str) -> Mapping[str, Any] | None:

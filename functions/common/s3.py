@@ -32,7 +32,12 @@ class S3Uri:
 
 
 def object_exists(s3: Client, uri: S3Uri) -> bool:
-    """Whether there is an object at exactly this key. The exact key sorts first among those it begins."""
+    """Whether there is an object at exactly this key; a folder's marker is none.
+
+    The exact key sorts first among those it begins.
+    """
+    if uri.key.endswith("/"):
+        return False
     listed = s3.list_objects_v2(Bucket=uri.bucket, Prefix=uri.key, MaxKeys=1).get("Contents", [])
     return bool(listed) and listed[0]["Key"] == uri.key
 

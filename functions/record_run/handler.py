@@ -27,6 +27,7 @@ def settings() -> Settings:
 def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
     """`{"outcome", "state", "execution"}` -> what becomes `$.record`."""
     request = parse_input(event, RecordRunEvent, "RecordRun event")
+    bind_run(request.execution.run.run_id)
     written = record(
         request,
         settings(),
@@ -34,7 +35,6 @@ def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
         sagemaker=client("sagemaker"),
         s3=client("s3"),
     )
-    bind_run(written.manifest["run_id"])
     return _as_state(written)
 
 
