@@ -208,7 +208,7 @@ BAD_SOURCES: dict[str, tuple[bytes | str, type[errors.PrepareError], str]] = {
     "UTF-16": (table(ROWS).encode("utf-16"), errors.NotUtf8, "UTF-16"),
     "latin-1": (table([*ROWS, line(31).replace("Jo", "Zoë")]).encode("latin-1"), errors.NotUtf8, "line 32"),
     "binary": (random.Random(1).randbytes(5000), errors.NotACsv, "binary"),  # noqa: S311
-    "gzip": (gzip.compress(table(ROWS).encode()), errors.NotACsv, "gzip"),
+    "gzip": (gzip.compress(table(ROWS).encode(), mtime=0), errors.NotACsv, "gzip"),
     "semicolons": (table(ROWS).replace(",", ";"), errors.NotACsv, "separated otherwise"),
     "open quote": (table([*ROWS, '31,1,"3']), errors.NotACsv, "line 32"),
     "bare quotes": (table([*ROWS, '31,0,3,6" x,male', '32,0,3,6" y,male']), errors.NotACsv, "line 32"),

@@ -73,7 +73,9 @@ def test_columns_nobody_asked_for_may_be_unnamed_or_share_a_name() -> None:
     assert check("Id,Sex,,Age,x,x\n").header == ("Id", "Sex", "column_3", "Age", "x", "x (6)")
 
 
-@pytest.mark.parametrize("data", [b"", b"\n\n  \n", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize(
+    "data", [b"", b"\n\n  \n", b"\xef\xbb\xbf"], ids=["empty", "blank lines", "mark only"]
+)
 def test_a_file_without_a_line_is_no_table(data: bytes) -> None:
     assert check_file(URI, pieces(data, 10), REQUIRED, hashlib.sha256()) is None
 
@@ -148,12 +150,13 @@ def test_knows_utf_16_with_and_without_a_mark(encoding: str) -> None:
 @pytest.mark.parametrize(
     ("data", "what"),
     [
-        (gzip.compress(b"Id,Sex,Age\n"), "a gzip archive"),
+        (gzip.compress(b"Id,Sex,Age\n", mtime=0), "a gzip archive"),
         (b"PK\x03\x04rest", "a zip archive or a spreadsheet"),
         (b"PAR1\x15\x04", "a Parquet file"),
         (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "binary"),
         (bytes(range(256)), "binary"),
     ],
+    ids=["gzip", "zip", "Parquet", "PNG", "any bytes"],
 )
 def test_knows_a_binary_file(data: bytes, what: str) -> None:
     with pytest.raises(NotACsv, match=what):
