@@ -1,0 +1,107 @@
+"""The files under `events/`: every input is listed, can be filled in, and is about what it says."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.templates import MissingValue, placeholders, render
+
+EVENTS = Path(__file__).resolve().parent.parent.parent / "events"
+INPUTS = sorted(EVENTS.glob("training-*.json"))
+BUCKET = "titanic-sagemaker-dev-123456789012"
+KEYS = {
+    *("source_uri", "code_bundle_uri", "accuracy_threshold", "f1_threshold", "auc_threshold"),
+    *("approval", "scheduled_time"),
+}
+ABOUT_KEYS = {"training-unknown-key.json", "training-not-an-object.json"}
+
+ROW = re.compile(r"^\| `(training-[\w-]+\.json)` \| `(\w+)` \|", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def listed() -> dict[str, str]:
+    """File name -> how the run ends, from the README's tables."""
+    return dict(ROW.findall((EVENTS / "README.md").read_text(encoding="utf-8")))
+
+
+def test_readme_lists_every_input(listed: dict[str, str]) -> None:
+    assert listed.keys() == {path.name for path in INPUTS}
+
+
+@pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.stem)
+def test_input_needs_only_the_bucket(path: Path) -> None:
+    assert placeholders(path) <= {"DataBucket"}
+    render(path, {"DataBucket": BUCKET})
+
+
+@pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.stem)
+def test_input_has_only_keys_the_machine_knows_unless_that_is_its_point(path: Path) -> None:
+    document = render(path, {"DataBucket": BUCKET})
+
+    assert (path.name not in ABOUT_KEYS) == (isinstance(document, dict) and document.keys() <= KEYS)
+
+
+def test_every_broken_table_has_its_input_and_the_other_way_round() -> None:
+    tables = {path.name for path in (EVENTS / "tables").iterdir()}
+    sources = [render(path, {"DataBucket": BUCKET}) for path in EVENTS.glob("training-table-*.json")]
+    prefix = f"s3://{BUCKET}/raw/examples/"
+
+    assert {source["source_uri"].removeprefix(prefix) for source in sources} == tables
+
+
+@pytest.mark.parametrize("status", ["ABORTED", "TIMED_OUT"])
+def test_the_rule_notices_runs_that_step_functions_ended(sample: dict[str, Any], status: str) -> None:
+    sample["detail"]["status"] = status
+
+    assert matches(pattern(sample["detail"]["stateMachineArn"]), sample)
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "SUCCEEDED", "FAILED"])
+def test_the_rule_leaves_runs_alone_that_told_of_themselves(sample: dict[str, Any], status: str) -> None:
+    sample["detail"]["status"] = status
+
+    assert not matches(pattern(sample["detail"]["stateMachineArn"]), sample)
+
+
+def test_the_rule_leaves_other_machines_alone(sample: dict[str, Any]) -> None:
+    assert not matches(pattern("arn:aws:states:eu-west-1:123456789012:stateMachine:somebody-elses"), sample)
+
+
+def test_a_template_without_its_values_is_an_error_that_names_them() -> None:
+    with pytest.raises(MissingValue, match=r"stopped_runs\.json needs TrainingStateMachineArn"):
+        render(EVENTS / "patterns" / "stopped_runs.json", {"DataBucket": BUCKET})
+
+
+def test_a_value_is_text_and_cannot_change_the_document(tmp_path: Path) -> None:
+    template = tmp_path / "template.json"
+    template.write_text('{"path": "$.a", "context": "$$.b", "name": "x-${Name}"}', encoding="utf-8")
+
+    rendered = render(template, {"Name": '"}, {"', "Unused": ""})
+
+    assert rendered == {"path": "$.a", "context": "$$.b", "name": 'x-"}, {"'}
+
+
+@pytest.fixture
+def sample() -> dict[str, Any]:
+    path = EVENTS / "samples" / "step_functions_execution_aborted.json"
+    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return loaded
+
+
+def pattern(machine_arn: str) -> dict[str, Any]:
+    path = EVENTS / "patterns" / "stopped_runs.json"
+    rendered: dict[str, Any] = render(path, {"TrainingStateMachineArn": machine_arn})
+    return rendered
+
+
+def matches(wanted: dict[str, Any], event: dict[str, Any]) -> bool:
+    """EventBridge's rule for patterns of plain values: each field's value is one of those listed."""
+    return all(
+        matches(value, event.get(key, {})) if isinstance(value, dict) else event.get(key) in value
+        for key, value in wanted.items()
+    )
