@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ops.target import Target
 
 RAW_KEY = "raw/titanic.csv"
+EXAMPLES = "raw/examples"
 _INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -105,10 +106,19 @@ def deploy(there: Target, out: Output) -> None:
         stack.deploy(stack.Stack(there.session, there.names), report)
 
 
-def provide_raw_table(there: Target, out: Output) -> None:
-    """Makes sure that a run without a source has something to read; a table that is there is kept."""
+def provide_tables(there: Target, out: Output) -> None:
+    """Makes sure that there is something to read: for a run without a source, and for those of `events/`."""
+    put_example_tables(there)
     if not _has_raw_table(there):
         put_raw_table(there, out)
+
+
+def put_example_tables(there: Target) -> None:
+    """Writes the tables that the inputs in `events/` name, most of them bad in one way each."""
+    for path in sorted((ROOT / "events" / "tables").glob("*.csv")):
+        there.client("s3").put_object(
+            Bucket=there.names["data_bucket"], Key=f"{EXAMPLES}/{path.name}", Body=path.read_bytes()
+        )
 
 
 def put_raw_table(there: Target, out: Output) -> None:
@@ -145,7 +155,7 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _has_raw_table(there: Target) -> bool:
-    listed = there.client("s3").list_objects_v2(Bucket=there.names["data_bucket"], Prefix="raw/", MaxKeys=1)
+    listed = there.client("s3").list_objects_v2(Bucket=there.names["data_bucket"], Prefix=RAW_KEY, MaxKeys=1)
     return bool(listed.get("KeyCount"))
 
 

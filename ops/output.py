@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ops.target import Target
 
 
+PIPE_WIDTH = 200
+
+
 class Output:
     """The two streams of one invocation. rich is loaded when something is printed."""
 
@@ -61,6 +64,8 @@ def write_json_lines(documents: Iterable[Any]) -> None:
 
 
 def _console(*, stderr: bool) -> Console:
+    """A terminal's width is what fits on it; a file or a pipe has room for whole ids and names."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False)
+    console = Console(stderr=stderr, highlight=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=PIPE_WIDTH)

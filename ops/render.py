@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -27,6 +26,9 @@ _DECISION_STYLES = {
     "aborted": "red",
     "timed_out": "red",
 }
+ROOMY = 110
+"""Columns from which on a table has room for sentences."""
+_SHORT = {"PendingManualApproval": "pending"}
 _STATUS_STYLES = {"Approved": "green", "Rejected": "red", "PendingManualApproval": "yellow"}
 
 
@@ -36,7 +38,7 @@ def progress(rows: Sequence[Row], steps: Sequence[Step], now: datetime) -> Table
     table.add_column(width=1)
     table.add_column(min_width=22)
     table.add_column(justify="right", min_width=8)
-    table.add_column(style="dim", overflow="fold")
+    table.add_column(style="dim", no_wrap=True, overflow="ellipsis")
     for row in rows:
         table.add_row(_row_mark(row), row.name, seconds(row.seconds(now)), row_note(row))
         if row.name == PIPELINE_STATE:
@@ -94,36 +96,41 @@ def report(console: Console, told: RunReport) -> None:
 
 def runs_table(found: Iterable[Run]) -> Table:
     """`titanic runs`."""
-    table = _table("run", "status", "decision", "started (UTC)", ">took", "why")
+    table = _table("run", "status", "decision", "started (UTC)", ">took")
+    table.add_column("why", overflow="fold")
     for run in found:
-        decision = run.decision or ("" if not run.running else "…")
+        decision = run.decision or ""
         table.add_row(
             run.run_id,
             run.status,
             Text(decision, style=_DECISION_STYLES.get(decision, "")),
-            f"{run.started_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+            _minute(run.started_at),
             seconds(run.seconds()),
             run.failure.error if run.failure else "",
         )
     return table
 
 
-def models_table(versions: Iterable[ModelVersion]) -> Table:
-    """`titanic models`."""
-    table = _table(
-        ">version", "status", *(f">{metric}" for metric in METRICS), "run", "registered (UTC)", "decision"
-    )
+def models_table(versions: Iterable[ModelVersion], width: int) -> Table:
+    """`titanic models`; who decided and why is shown where there is room for it."""
+    roomy = width >= ROOMY
+    table = _table(">model", "status", *(f">{metric}" for metric in METRICS), "run", "registered (UTC)")
+    if roomy:
+        table.add_column("decision", overflow="fold")
     for version in versions:
-        metrics = (number(version.metrics.get(metric)) for metric in METRICS)
         table.add_row(
             str(version.version),
-            Text(version.status, style=_STATUS_STYLES.get(version.status, "")),
-            *metrics,
+            Text(_SHORT.get(version.status, version.status), _STATUS_STYLES.get(version.status, "")),
+            *(number(version.metrics.get(metric)) for metric in METRICS),
             version.run_id or "",
-            f"{version.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
-            version.approval_description,
+            _minute(version.created_at),
+            *([version.approval_description] if roomy else []),
         )
     return table
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
 def seconds(value: float) -> str:
@@ -193,9 +200,10 @@ def _next(console: Console, commands: Sequence[tuple[str, str]]) -> None:
 
 
 def _table(*headings: str) -> Table:
-    """A plain table; a heading that starts with `>` is a column of numbers."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    """A plain table whose columns are never cut; a heading that starts with `>` is one of numbers."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for heading in headings:
-        right = heading.startswith(">")
-        table.add_column(heading.lstrip(">"), justify="right" if right else "left", no_wrap=right)
+        table.add_column(
+            heading.lstrip(">"), justify="right" if heading.startswith(">") else "left", no_wrap=True
+        )
     return table

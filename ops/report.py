@@ -17,7 +17,7 @@ from ops.target import Target
 
 _HEADLINES = {
     "registered": "Model registered",
-    "rejected": "Model rejected: it is not good enough",
+    "rejected": "Model rejected",
     "failed": "Run failed",
     "aborted": "Run stopped before its end",
     "timed_out": "Run took too long and was ended",
@@ -84,9 +84,20 @@ class RunReport:
         if self.failure and self.failure.error:
             place = self.failure.step or self.failure.state
             return f"{said}{f' at {place}' if place else ''}: {self.failure.error}"
+        if self.run.decision == "rejected":
+            return ": ".join([said, *filter(None, [", ".join(self.shortfalls)])])
         if self.model and self.run.decision == "registered":
             return f"{said}: version {self.model.version}, {_words(self.model.status)}"
         return said
+
+    @property
+    def shortfalls(self) -> list[str]:
+        """What was not good enough: `f1 0.620 is below 0.700` for each failed check."""
+        return [
+            f"{check.metric} {check.value:.3f} is below {check.threshold:.3f}"
+            for check in self.checks
+            if check.passed is False and check.value is not None and check.threshold is not None
+        ]
 
     @property
     def next_commands(self) -> list[tuple[str, str]]:

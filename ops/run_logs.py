@@ -169,9 +169,10 @@ def _function_sources(target: Target, run: Run) -> list[Source]:
 
 def _job_sources(target: Target, run: Run) -> Iterator[Source]:
     """The log streams of the run's Glue job and of its pipeline's jobs."""
+    job = target.names["prepare_job"].removeprefix(target.names.function(""))
     for job_run_id in glue_job_runs(target, run):
         for group in GLUE_GROUPS:
-            yield Source(target.names["prepare_job"], group, job_run_id)
+            yield Source(job, group, job_run_id)
     pipeline_arn = pipeline.find_execution(target, run.run_id)
     for step in pipeline.list_steps(target, pipeline_arn) if pipeline_arn else []:
         if step.job:

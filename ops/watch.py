@@ -12,7 +12,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 
 from ops import render
-from ops.history import Failure, History, Row, in_words, new_events
+from ops.history import History, Row, in_words, new_events
 from ops.pipeline import Step, list_steps
 from ops.target import Target
 
@@ -132,9 +132,7 @@ class PlainView:
             self._say(row.name, "started", (row.first.entered_at - started).total_seconds())
         if not over or row.last.exited_at is None or row.first.kind == "Wait":
             return
-        took = render.seconds(row.seconds(row.last.exited_at))
-        how = f"failed after {took}: {_why(row.failure)}" if row.failure else f"done in {took}"
-        self._say(row.name, how, (row.last.exited_at - started).total_seconds())
+        self._say(row.name, _how_it_ended(row), (row.last.exited_at - started).total_seconds())
 
     def _say_step(self, step: Step, started: datetime) -> None:
         moment = step.ended_at or step.started_at or datetime.now(UTC)
@@ -150,6 +148,11 @@ class PlainView:
             self._console.print(line, markup=False, soft_wrap=True)
 
 
-def _why(failure: Failure) -> str:
-    said = in_words(failure)
-    return f"{said.error}: {said.cause}"
+def _how_it_ended(row: Row) -> str:
+    if row.first.kind in ("Succeed", "Fail"):
+        return "the end"
+    took = render.seconds(row.seconds(row.last.exited_at or row.first.entered_at))
+    if row.failure is None:
+        return f"done in {took}"
+    said = in_words(row.failure)
+    return f"failed after {took}: {said.error}: {said.cause}"

@@ -38,6 +38,7 @@ def demo(
         out.note(started.words)
         there = local.target(started.cloud, "dev")
         local.deploy(there, out)
+        local.put_example_tables(there)
         local.put_raw_table(there, out)
         told = _train(there, out, stop_on_interrupt=not started.is_new)
         started.keep = keep

@@ -42,7 +42,7 @@ def models(
     if not versions:
         out.note("No model has been registered yet. `titanic train` makes one.")
         return
-    out.result.print(render.models_table(versions))
+    out.result.print(render.models_table(versions, out.result.width))
     if len(versions) < total:
         out.note(f"{len(versions)} of {total} versions; --limit 0 shows all.")
 
@@ -91,7 +91,7 @@ def _decide(version: int, status: str, reason: str | None, out: Output, there: T
 def verdict_in_words(verdict: Verdict) -> str:
     """What `approve` and `reject` say they did."""
     now = verdict.after
-    said = f" ({now.approval_description})" if now.approval_description else ""
+    said = f": {now.approval_description}" if now.approval_description else ""
     if not verdict.changed:
-        return f"Version {now.version} is already {now.status}{said}: nothing changed."
+        return f"Nothing changed: version {now.version} is already {now.status}{said}."
     return f"Version {now.version} was {verdict.before.status} and is now {now.status}{said}."

@@ -66,14 +66,15 @@ def train(  # noqa: PLR0913, PLR0917 - typer takes each option as a parameter
 ) -> None:
     """Start a training run and watch it to its end.
 
-    The input goes to the state machine as it is: what the machine does not know, it refuses by name.
-    Ctrl-C ends the watching, not the run. Exit code 2 says that the model was rejected.
+    The input goes to the state machine as it is: what the machine does not know, it refuses by name. Only
+    ${DataBucket}, which the inputs in events/ have, is replaced by the bucket's name. Ctrl-C ends the
+    watching, not the run. Exit code 2 says that the model was rejected.
 
     \b
     Examples:
         titanic train
         titanic train --accuracy-threshold 0.8 --approval auto
-        titanic train --input events/training_f1_too_low.json
+        titanic train --input events/training-high-f1-threshold.json
         echo '{"approval": "auto"}' | titanic train --input - --json
     """
     from ops import runs
@@ -88,7 +89,7 @@ def train(  # noqa: PLR0913, PLR0917 - typer takes each option as a parameter
     }
     execution_input = compose_input(read_input(input_file), options)
     out, there = reach(env, profile, as_json=as_json)
-    run = runs.start_run(there, execution_input, by="train")
+    run = runs.start_run(there, fill_in(execution_input, there.names["data_bucket"]), by="train")
     _announce(out, there, run)
     if wait:
         raise typer.Exit(_watch(out, there, run))
@@ -123,6 +124,15 @@ def compose_input(given: Any, options: dict[str, Any]) -> Any:
             f"--input must be a JSON object when options such as {next(iter(chosen))} are given too."
         )
     return {**given, **chosen}
+
+
+def fill_in(value: Any, data_bucket: str) -> Any:
+    """`value` with `${DataBucket}` replaced in its texts, as the state machine's own file has it."""
+    if isinstance(value, dict):
+        return {key: fill_in(item, data_bucket) for key, item in value.items()}
+    if isinstance(value, list):
+        return [fill_in(item, data_bucket) for item in value]
+    return value.replace("${DataBucket}", data_bucket) if isinstance(value, str) else value
 
 
 def _announce(out: Output, there: Target, run: Run) -> None:

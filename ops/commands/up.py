@@ -41,7 +41,7 @@ def up(
         out.note(started.words)
         there = local.target(started.cloud, env)
         local.deploy(there, out)
-        local.provide_raw_table(there, out)
+        local.provide_tables(there, out)
         _say_how_to_use(out, started.cloud)
         started.keep = detach
         if started.is_new and not detach:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
-from ops.target import Choice, Target, open_target
+from ops.sessions import open_session
+from ops.target import LOCAL_CREDENTIALS, Target
 
 START = datetime(2026, 11, 21, 7, 0, tzinfo=UTC)
 MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:titanic-sagemaker-dev-training"
@@ -88,17 +88,36 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
+class SharedClients(dict[str, Any]):
+    """Clients of moto's account, made once: reading the API models takes longer than the tests."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.session = open_session(None, None, dict(LOCAL_CREDENTIALS))
+
+    def __missing__(self, service: str) -> Any:
+        self[service] = self.session.client(service)
+        return self[service]
+
+
+_SHARED = SharedClients()
+
+
+class MotoTarget(Target):
+    """An account that moto plays. A test may put a client of its own into `_clients`."""
+
+    def client(self, service: str) -> Any:
+        return self._clients.get(service) or _SHARED[service]
+
+
 @pytest.fixture
-def aws(clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
+def aws(clean_environment: None) -> Iterator[Target]:
     """An account that moto plays, with the project's bucket."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     with mock_aws():
+        there = MotoTarget(_SHARED.session, "dev")
         region = {"LocationConstraint": "eu-west-1"}
-        boto3.client("s3", region_name="eu-west-1").create_bucket(
-            Bucket=BUCKET, CreateBucketConfiguration=region
-        )
-        yield open_target(Choice(endpoint_url=None), "dev")
+        there.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=region)
+        yield there
 
 
 @pytest.fixture

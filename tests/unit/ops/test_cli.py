@@ -11,6 +11,7 @@ from ops import cli, report, target, watch
 from ops.commands import options
 from ops.errors import ExitCode
 from ops.history import History
+from ops.names import ROOT
 from ops.target import Target
 
 
@@ -167,6 +168,15 @@ def test_train_sends_the_input_as_it_is_with_the_options_over_it(
     }
 
 
+def test_train_fills_in_the_bucket_that_the_inputs_in_events_leave_open(there: Any) -> None:
+    given = str(ROOT / "events" / "training-missing-source.json")
+
+    assert cli.run(["train", "--input", given, "--no-wait"]) == ExitCode.OK
+
+    uri = "s3://titanic-sagemaker-dev-123456789012/raw/no-such-table.csv"
+    assert json.loads(there.started[0]["input"]) == {"source_uri": uri}
+
+
 def test_train_reads_its_input_from_stdin(there: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import io
 
@@ -273,7 +283,7 @@ def test_approves_once(there: Any, aws: Target, capsys: pytest.CaptureFixture[st
     register(aws)
 
     assert cli.run(["approve", "1", "--reason", "good"]) == ExitCode.OK
-    assert "is now Approved" in capsys.readouterr().out
+    assert "is now Approved: good (by arn:" in capsys.readouterr().out
     assert cli.run(["approve", "1", "--json"]) == ExitCode.OK
     assert json_out(capsys)["changed"] is False
 

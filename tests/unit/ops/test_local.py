@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -165,11 +166,21 @@ def test_the_local_target_ignores_credentials_that_lie_around(
     assert os.environ["AWS_ACCESS_KEY_ID"] == "AKIAREAL"
 
 
-def test_a_raw_table_that_is_there_is_kept(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_raw_table_that_is_there_is_kept(aws: Any) -> None:
     bucket = aws.names["data_bucket"]
-    aws.client("s3").put_object(Bucket=bucket, Key="raw/mine.csv", Body=b"mine")
+    aws.client("s3").put_object(Bucket=bucket, Key="raw/titanic.csv", Body=b"mine")
 
-    local.provide_raw_table(aws, Output())
+    local.provide_tables(aws, Output())
 
-    listed = aws.client("s3").list_objects_v2(Bucket=bucket)
-    assert [entry["Key"] for entry in listed["Contents"]] == ["raw/mine.csv"]
+    assert aws.client("s3").get_object(Bucket=bucket, Key="raw/titanic.csv")["Body"].read() == b"mine"
+
+
+def test_the_tables_that_the_inputs_in_events_name_are_provided(aws: Any) -> None:
+    bucket = aws.names["data_bucket"]
+
+    local.put_example_tables(aws)
+
+    inputs = (local.ROOT / "events").glob("training-table-*.json")
+    keys = {json.loads(path.read_text())["source_uri"].partition("/raw/")[2] for path in inputs}
+    listed = aws.client("s3").list_objects_v2(Bucket=bucket, Prefix="raw/")["Contents"]
+    assert keys <= {entry["Key"].removeprefix("raw/") for entry in listed}

@@ -37,6 +37,16 @@ def model(status: str = "PendingManualApproval") -> ModelVersion:
     return ModelVersion(3, PACKAGE, status, START, "", {"run_id": "r"}, f"s3://{BUCKET}/model.tar.gz", "")
 
 
+class NoSteps:
+    """A SageMaker whose pipeline execution has no steps."""
+
+    def get_paginator(self, _: str) -> NoSteps:
+        return self
+
+    def paginate(self, **_: Any) -> list[dict[str, Any]]:
+        return [{"PipelineExecutionSteps": []}]
+
+
 @pytest.fixture
 def registered(aws: Target, states: Any, events: Any, run_data: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A run that registered version 3."""
@@ -87,6 +97,20 @@ def test_the_json_says_the_same(aws: Target, registered: Run, put_manifest: Any)
     assert [state["name"] for state in document["states"]] == ["InitRun", "EvalMetrics"]
     assert document["states"][1]["seconds"] == 1.2
     assert document["next"][0] == "titanic approve 3"
+
+
+def test_a_rejected_run_says_what_was_not_good_enough(
+    aws: Target, states: Any, events: Any, run_data: Any
+) -> None:
+    run_data["evaluation"]["checks"][1].update(value=0.62, passed=False)
+    states.looks = [events.state("EvalMetrics", data=run_data).end(output="{}").list]
+    states.add("one", output=json.dumps({"decision": "rejected"}))
+    aws._clients["sagemaker"] = NoSteps()
+
+    found = gather(aws, runs.find_run(aws, "one"))
+
+    assert found.headline == "Model rejected: f1 0.620 is below 0.700"
+    assert found.next_commands[0][0] == "titanic models"
 
 
 def test_an_approved_version_is_not_to_be_approved_again(
@@ -240,12 +264,20 @@ def test_steps_are_shown_beneath_the_state_that_waits_for_them(events: Any) -> N
     assert "NoValidRows" in lines[3]
 
 
+@pytest.mark.parametrize("width", [80, 200])
+def test_tables_never_cut_what_is_there_to_be_copied(width: int) -> None:
+    run = Run("20261121-0123456789", "arn:x:one", "SUCCEEDED", START, START + timedelta(seconds=9.5))
+
+    assert "20261121-0123456789" in text_of(render.runs_table([run]), width)
+    assert "2026-11-21 07:00" in text_of(render.models_table([model()], width), width)
+
+
 def test_tables_show_runs_and_versions() -> None:
     run = Run("20261121-0123456789", "arn:x:one", "SUCCEEDED", START, START + timedelta(seconds=9.5))
 
     assert "20261121-0123456789" in text_of(render.runs_table([run]))
     assert "9.5 s" in text_of(render.runs_table([run]))
-    assert "PendingManualApproval" in text_of(render.models_table([model()]), width=140)
+    assert "pending" in text_of(render.models_table([model()], 80))
 
 
 def test_reads_a_step_with_its_job() -> None:

@@ -81,8 +81,8 @@ def test_gathers_every_jobs_lines_in_time_order(aws: Target, write: Any, jobs: N
         ("init-run", "START RequestId: a"),
         ("init-run", f'{{"run_id": "{RUN}"}}'),
         ("init-run", "END RequestId: a"),
-        ("titanic-sagemaker-dev-prepare", "prepared"),
-        ("titanic-sagemaker-dev-prepare", "a warning"),
+        ("prepare", "prepared"),
+        ("prepare", "a warning"),
         ("TrainModel", "trained"),
     ]
 
