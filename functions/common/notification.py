@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from functions.common.training_run import package_version, shortfalls
+from functions.common.training_run import four_digits, package_version, shortfalls
 
 LONGEST_SUBJECT = 99
 DEFAULT_ENV = "dev"  # what the operator's command assumes
@@ -97,7 +97,8 @@ def _metrics_table(checks: list[dict[str, Any]]) -> str:
     rows = [f"{'metric':<10}{'value':>8}{'at least':>10}"]
     for check in checks:
         verdict = "passed" if check["passed"] else "below"
-        rows.append(f"{check['metric']:<10}{check['value']:>8.4f}{check['threshold']:>10.4f}  {verdict}")
+        value, least = four_digits(check["value"]), four_digits(check["threshold"])
+        rows.append(f"{check['metric']:<10}{value:>8}{least:>10}  {verdict}")
     return "\n".join(rows)
 
 

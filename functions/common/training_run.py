@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import ROUND_DOWN, Decimal
 from typing import Any, Literal
 
 from aws_lambda_powertools.utilities.parser import Field
@@ -91,10 +92,15 @@ def package_version(model_package_arn: str) -> str:
     return model_package_arn.rsplit("/", 1)[-1]
 
 
+def four_digits(value: float) -> str:
+    """Rounded down, so that what is below a threshold never reads as if it reached it."""
+    return str(Decimal(str(value)).quantize(Decimal("0.0001"), ROUND_DOWN))
+
+
 def shortfalls(checks: list[dict[str, Any]]) -> list[str]:
     """`f1 0.6200 is below 0.7000` for each failed check."""
     return [
-        f"{check['metric']} {check['value']:.4f} is below {check['threshold']:.4f}"
+        f"{check['metric']} {four_digits(check['value'])} is below {four_digits(check['threshold'])}"
         for check in checks
         if not check["passed"]
     ]

@@ -118,3 +118,9 @@ def test_an_approved_version_needs_no_command_but_a_look() -> None:
 def test_commands_for_another_environment_name_it() -> None:
     told = build_notification(manifest("failed", failure=failure()), URI, "prod")
     assert "titanic runs show 20261121-a6fe0531ae --env prod" in told.message
+
+
+def test_a_value_just_below_its_threshold_does_not_read_as_the_threshold() -> None:
+    missed = [{"metric": "f1", "value": 0.69999, "threshold": 0.7, "passed": False}]
+    told = build_notification(manifest("rejected", checks=missed), URI, "dev")
+    assert told.subject == "[dev] Model rejected: f1 0.6999 is below 0.7000"

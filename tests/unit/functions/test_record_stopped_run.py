@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -192,3 +194,9 @@ def test_an_event_about_something_else_is_refused(
 ) -> None:
     with pytest.raises(InvalidInput, match=words):
         handler_module.handler(event, lambda_context)
+
+
+def test_the_sample_event_is_understood() -> None:
+    sample = Path(__file__).resolve().parents[3] / "events/samples/step_functions_execution_aborted.json"
+    event = parse_input(json.loads(sample.read_text(encoding="utf-8")), StatusChangeEvent, "event")
+    assert event.detail.status == "ABORTED"
