@@ -103,7 +103,7 @@ class Work:
 
     def __init__(self, job: Job, around: Surroundings, announce: Callable[[], None]) -> None:
         self.job, self.around, self._announce = job, around, announce
-        self.workspace = Workspace(around.home / "jobs" / job.name)
+        self.workspace = Workspace(around.home / "jobs" / f"{job.kind.lower()}-{job.name}")
         self._lock = threading.Lock()
         self._process: processes.Process | None = None
         self._stopping = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -63,9 +64,11 @@ class FakeLog:
     group: str
     stream: str
     lines: list[str] = field(default_factory=list)
+    begun: threading.Event = field(default_factory=threading.Event)
 
     def write(self, line: str) -> None:
         self.lines.append(line)
+        self.begun.set()
 
 
 class RecordedEvents(Events):
@@ -149,3 +152,10 @@ def processing_request() -> Callable[..., dict[str, Any]]:
         return {**request, **more}
 
     return build
+
+
+@pytest.fixture
+def pipeline_document() -> dict[str, Any]:
+    """Prepare → Train → Evaluate → Gate → Register, or TooBad (a Fail step), as the SDK renders it."""
+    document: dict[str, Any] = json.loads((Path(__file__).parent / "pipeline.json").read_text())
+    return document
