@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 
 from ops.templates import placeholders, render
 
@@ -134,7 +136,9 @@ def mock_config() -> Json:
 def engine() -> Iterator[Engine]:
     endpoint = os.environ.get("SFN_LOCAL_ENDPOINT")
     if endpoint:
-        yield Engine("Step Functions Local", endpoint, real_time=True)
+        container = Engine("Step Functions Local", endpoint, real_time=True)
+        wait_until_it_answers(container)
+        yield container
         return
     environment = {"SFN_MOCK_CONFIG": str(MOCK_CONFIG), "SFN_WAIT_SCALE": "0", "LOG_LEVEL": "WARNING"}
     with subprocess.Popen(
@@ -168,6 +172,17 @@ def outcomes(engine: Engine, definition: Json, mock_config: Json) -> dict[str, O
     return found
 
 
+def wait_until_it_answers(engine: Engine) -> None:
+    """A container's port is open before the engine in it listens."""
+    client, deadline = engine.client(), time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with suppress(BotoCoreError):
+            client.list_state_machines()
+            return
+        time.sleep(0.2)
+    pytest.fail(f"{engine.name} does not answer at {engine.endpoint_url}")
+
+
 def hurried(definition: Json) -> Json:
     """The same machine with its waits cut to a second, for an engine that really waits."""
     copy: Json = json.loads(json.dumps(definition))
@@ -175,7 +190,7 @@ def hurried(definition: Json) -> Json:
         if "Seconds" in state:
             state["Seconds"] = 1
         for retrier in state.get("Retry", []):
-            retrier.update(IntervalSeconds=1, MaxDelaySeconds=2)
+            retrier.update(IntervalSeconds=1, BackoffRate=1, MaxDelaySeconds=2)
     return copy
 
 

@@ -113,11 +113,10 @@ def test_goes_through_every_state_and_transition_and_retry(
     assert not tasks - retried, "tasks whose retry was never seen to work"
 
 
-def test_a_registered_run_ends_with_the_recorders_summary_alone(outcomes: Outcomes) -> None:
-    output = outcomes["ModelIsRegistered"].output
+def test_a_registered_run_ends_with_the_recorders_summary_alone(outcomes: Outcomes, mock_config: Any) -> None:
+    recorded = mock_config["MockedResponses"]["RegistrationRecorded"]["0"]["Return"]["Payload"]
 
-    assert output["decision"] == "registered"
-    assert output.keys() == {"run_id", "manifest_uri", "decision", "model_package_arn"}
+    assert outcomes["ModelIsRegistered"].output == recorded["summary"]
 
 
 def test_a_rejected_run_succeeds_and_says_rejected(outcomes: Outcomes) -> None:
