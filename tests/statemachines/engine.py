@@ -140,7 +140,7 @@ def main() -> None:
     config.bind = [f"fd://{listener.detach()}"]
     config.loglevel = "WARNING"
     threading.Thread(target=end_with_standard_input, daemon=True).start()
-    asyncio.run(serve(app, config))  # type: ignore[arg-type]
+    asyncio.run(serve(app, config))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-EVENTS = {
+EVENTS: dict[str, Any] = {
     "InitRun": InitRunEvent,
     "EvalMetrics": EvalMetricsEvent,
     "RegisterModel": RegisterModelEvent,
@@ -36,7 +36,7 @@ EVENTS = {
     "RecordRejected": RecordRunEvent,
     "RecordFailure": RecordRunEvent,
 }
-ANSWERS = {
+ANSWERS: dict[str, Any] = {
     "InitRun": TrainingRun,
     "EvalMetrics": Evaluation,
     "RegisterModel": Registration,
