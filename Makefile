@@ -38,11 +38,12 @@ demo: setup ## the whole training path on the embedded local cloud
 test: setup $(AUTHORING)/.ready ## all tests
 	@$(BIN)/python -m pytest -n auto --dist loadgroup
 
-check: setup ## formatter, linter, types, security, spelling of ASL, generated files
+check: setup $(AUTHORING)/.ready ## formatter, linter, types, security, spelling of ASL, generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/bandit --quiet --recursive functions glue_jobs localcloud ops pipeline_code --configfile pyproject.toml
+	$(BIN)/bandit --quiet --recursive functions glue_jobs localcloud ops pipeline_code pipeline_definition --configfile pyproject.toml
+	$(AUTHORING)/bin/python -m pipeline_definition.author --check
 
 pipeline-definition: $(AUTHORING)/.ready ## author the pipeline definition again with the SageMaker SDK
 	$(AUTHORING)/bin/python -m pipeline_definition.author

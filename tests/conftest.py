@@ -45,12 +45,18 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[control.Cloud]:
 
 
 @pytest.fixture(scope="session")
-def aws(cloud: control.Cloud) -> Clients:
+def aws(cloud: control.Cloud, clients_of: Callable[[str], Clients]) -> Clients:
     """boto3 clients of the local cloud: `aws("s3")`."""
-    return client_factory(cloud.endpoint_url)
+    return clients_of(cloud.endpoint_url)
 
 
-def client_factory(endpoint_url: str) -> Clients:
+@pytest.fixture(scope="session")
+def clients_of() -> Callable[[str], Clients]:
+    """Makes the boto3 clients of any endpoint."""
+    return _clients_of
+
+
+def _clients_of(endpoint_url: str) -> Clients:
     session = boto3.session.Session("test", "test", region_name=REGION)
     made: dict[str, Any] = {}
 

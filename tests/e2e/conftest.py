@@ -140,13 +140,13 @@ def registered(project: Project) -> RunResult:
 
 
 @pytest.fixture(scope="session")
-def enforcing(tmp_path_factory: pytest.TempPathFactory, finish: Wait) -> Iterator[Project]:
+def enforcing(
+    tmp_path_factory: pytest.TempPathFactory, finish: Wait, clients_of: Callable[[str], Any]
+) -> Iterator[Project]:
     """The project on a cloud that enforces IAM."""
-    from tests.conftest import client_factory  # type: ignore[import-not-found]
-
     home: Path = tmp_path_factory.mktemp("enforcing")
     cloud = control.start(home, port=0, enforce_iam=True)
     try:
-        yield deploy_project(cloud, client_factory(cloud.endpoint_url), finish)
+        yield deploy_project(cloud, clients_of(cloud.endpoint_url), finish)
     finally:
         control.stop(home)

@@ -1,0 +1,184 @@
+"""The `titanic` command as a person types it: real processes, exit codes, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localcloud import control
+
+pytestmark = pytest.mark.xdist_group("e2e-command")
+
+TITANIC = str(Path(sys.executable).parent / "titanic")
+Titanic = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def environment(home: Path) -> dict[str, str]:
+    kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
+    return {**kept, "TITANIC_HOME": str(home), "COLUMNS": "120"}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder: Path = tmp_path_factory.mktemp("home")
+    yield folder
+    control.stop(folder)
+
+
+@pytest.fixture(scope="module")
+def titanic(home: Path) -> Titanic:
+    def run(*words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [TITANIC, *words],
+            env=environment(home),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def demo(titanic: Titanic) -> subprocess.CompletedProcess[str]:
+    """A demo with port 4566 taken by somebody else."""
+    with socket.socket() as somebody:
+        somebody.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            somebody.bind(("127.0.0.1", 4566))
+            somebody.listen()
+        except OSError:
+            pass  # it is busy already: just as well
+        return titanic("demo")
+
+
+@pytest.fixture(scope="module")
+def running(titanic: Titanic, demo: object) -> Iterator[Titanic]:
+    """The cloud of the demo, brought back in the background."""
+    assert titanic("up", "--detach").returncode == 0
+    yield titanic
+    titanic("down")
+
+
+def children_of(home: Path) -> list[str]:
+    """Processes whose command line or environment names this home."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            text = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if str(home).encode() in text:
+            found.append((process / "cmdline").read_text().replace("\0", " "))
+    return found
+
+
+def test_the_demo_ends_with_a_registered_model(demo: subprocess.CompletedProcess[str], home: Path) -> None:
+    assert demo.returncode == 0, demo.stderr
+    told = demo.stdout + demo.stderr
+    for text in ("Port 4566 is in use", "Model registered: version 1", "manifest.json", "titanic approve 1"):
+        assert text in told
+    assert control.status(home) is None
+
+
+def test_a_cloud_comes_back_with_what_it_held(running: Titanic) -> None:
+    [version] = json.loads(running("models", "--json").stdout)
+    assert version["status"] == "PendingManualApproval"
+    [run] = json.loads(running("runs", "--json").stdout)
+    assert run["decision"] == "registered"
+    shown = running("runs", "show", run["run_id"])
+    assert "PrepareData" in shown.stdout
+
+
+def test_approves_a_version_once(running: Titanic) -> None:
+    assert running("approve", "1", "--reason", "looks right").returncode == 0
+    again = running("approve", "1")
+    assert again.returncode == 0
+    assert "already" in again.stdout + again.stderr
+    [version] = json.loads(running("models", "--json").stdout)
+    assert version["status"] == "Approved"
+
+
+def test_says_which_versions_there_are_when_one_is_unknown(running: Titanic) -> None:
+    unknown = running("approve", "99")
+    assert unknown.returncode == 1
+    assert "99" in unknown.stderr
+    assert "1" in unknown.stderr
+
+
+def test_a_rejected_model_exits_with_2(running: Titanic) -> None:
+    done = running("train", "--accuracy-threshold", "0.99")
+    assert done.returncode == 2
+    assert "rejected" in done.stdout.lower()
+
+
+def test_a_failed_run_exits_with_1_and_says_why(running: Titanic) -> None:
+    done = running("train", "--input", "-", stdin='{"acuracy_threshold": 0.9}')
+    assert done.returncode == 1
+    assert "acuracy_threshold" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_shows_what_a_runs_jobs_logged(running: Titanic) -> None:
+    run = json.loads(running("runs", "--json").stdout)[-1]
+    logged = running("logs", run["run_id"])
+    assert logged.returncode == 0
+    assert "accuracy" in logged.stdout
+
+
+def test_says_how_to_start_when_no_cloud_runs(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [TITANIC, "models"], env=environment(tmp_path), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3
+    assert "titanic up" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for left-over processes in /proc")
+@pytest.mark.parametrize("moment", ["local cloud is running", "PrepareData", "TrainModel"])
+def test_ctrl_c_stops_the_demo_and_leaves_no_process_behind(tmp_path: Path, moment: str) -> None:
+    demo = subprocess.Popen(
+        [TITANIC, "demo"],
+        env=environment(tmp_path) | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    told = _read_until(demo, moment)
+    os.killpg(demo.pid, signal.SIGINT)
+    told += demo.communicate(timeout=60)[0]
+    assert demo.returncode == 130, told
+    assert "Traceback" not in told
+    deadline = time.monotonic() + 10
+    while left := children_of(tmp_path):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
+
+
+def _read_until(process: subprocess.Popen[str], moment: str) -> str:
+    told = ""
+    assert process.stdout is not None
+    for line in process.stdout:
+        told += line
+        if moment in line:
+            return told
+    raise AssertionError(f"the demo ended before {moment!r}:\n{told}")
+
+
+def test_help_has_examples_for_every_command(titanic: Titanic) -> None:
+    names = ["up", "down", "demo", "train", "runs", "models", "approve", "reject", "logs"]
+    pages: dict[str, Any] = {name: titanic(name, "--help").stdout for name in names}
+    assert [name for name, page in pages.items() if f"titanic {name}" not in page] == []

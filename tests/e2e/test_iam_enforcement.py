@@ -1,0 +1,53 @@
+"""The whole path with the roles the project describes and nothing more."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+pytestmark = pytest.mark.xdist_group("e2e-iam")
+
+
+def test_a_run_passes_under_its_roles(enforcing: Any) -> None:
+    run = enforcing.run()
+    assert run.description["status"] == "SUCCEEDED", run.manifest["failure"]
+    assert run.output["decision"] == "registered"
+
+
+def test_a_failing_run_is_recorded_under_its_roles(enforcing: Any) -> None:
+    run = enforcing.run(enforcing.event("training-table-missing-column"))
+    assert run.manifest["failure"]["error"] == "MissingColumn"
+    assert len(run.alerts) == 1
+
+
+def test_a_job_whose_role_may_not_read_its_source_says_so(enforcing: Any) -> None:
+    iam, role = enforcing.aws("iam"), enforcing.names.role("prepare_job")
+    policy = iam.get_role_policy(RoleName=role, PolicyName=role)["PolicyDocument"]
+    iam.delete_role_policy(RoleName=role, PolicyName=role)
+    try:
+        run = enforcing.run()
+    finally:
+        iam.put_role_policy(RoleName=role, PolicyName=role, PolicyDocument=json.dumps(policy))
+    assert run.manifest["failure"]["state"] == "PrepareData"
+    assert "403" in run.manifest["failure"]["cause"] or "AccessDenied" in run.manifest["failure"]["cause"]
+
+
+def test_sagemaker_is_judged_by_role_too(enforcing: Any) -> None:
+    sts = enforcing.aws("sts")
+    keys = sts.assume_role(RoleArn=enforcing.names.role_arn("init_run"), RoleSessionName="probe")[
+        "Credentials"
+    ]
+    sagemaker = boto3.client(
+        "sagemaker",
+        endpoint_url=enforcing.stack.endpoint_url,
+        region_name="eu-west-1",
+        aws_access_key_id=keys["AccessKeyId"],
+        aws_secret_access_key=keys["SecretAccessKey"],
+        aws_session_token=keys["SessionToken"],
+    )
+    with pytest.raises(ClientError, match="AccessDenied"):
+        sagemaker.describe_pipeline(PipelineName=enforcing.names["pipeline"])
