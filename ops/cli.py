@@ -122,7 +122,7 @@ def _say_usage(error: typer.TyperException) -> ExitCode:
 def _reader_has_gone() -> ExitCode:
     """`titanic logs … | head`: nobody is left to tell, and closing stdout must not fail once more."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return ExitCode.OK
+    return ExitCode.FAILED
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -57,10 +59,24 @@ def states(told: RunReport, now: datetime) -> Table:
     return table
 
 
-def log_line(line: Line) -> Text:
-    """`07:01:02.345 DataPreProcessing  …`: one line of a run's logs."""
+def log_line(line: Line) -> Text | None:
+    """`07:01:02.345 DataPreProcessing  …`: one line of a run's logs; None for what is no text at all."""
+    said = log_message(line.message)
+    if said is None:
+        return None
     moment = f"{line.time.astimezone(UTC):%H:%M:%S.%f}"[:-3]
-    return Text.assemble((f"{moment} ", "dim"), (f"{line.source:<18} ", "cyan"), line.message)
+    return Text.assemble((f"{moment} ", "dim"), (f"{line.source:<18} ", "cyan"), said)
+
+
+def log_message(message: str) -> str | None:
+    """What a person reads of a line: a structured one's level and message, nothing of a metric (`_aws`)."""
+    document = _json_object(message)
+    if "_aws" in document:
+        return None
+    if "message" not in document:
+        return message
+    said = f"{document.get('level', '')} {document['message']}".strip()
+    return f"{said}\n{document['exception']}" if document.get("exception") else said
 
 
 def row_note(row: Row) -> str:
@@ -104,7 +120,7 @@ def runs_table(found: Iterable[Run]) -> Table:
             run.run_id,
             run.status,
             Text(decision, style=_DECISION_STYLES.get(decision, "")),
-            _minute(run.started_at),
+            f"{run.started_at.astimezone(UTC):%m-%d %H:%M}",  # Step Functions forgets after 90 days
             seconds(run.seconds()),
             run.failure.error if run.failure else "",
         )
@@ -123,14 +139,10 @@ def models_table(versions: Iterable[ModelVersion], width: int) -> Table:
             Text(_SHORT.get(version.status, version.status), _STATUS_STYLES.get(version.status, "")),
             *(number(version.metrics.get(metric)) for metric in METRICS),
             version.run_id or "",
-            _minute(version.created_at),
+            f"{version.created_at.astimezone(UTC):%Y-%m-%d %H:%M}",
             *([version.approval_description] if roomy else []),
         )
     return table
-
-
-def _minute(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
 def seconds(value: float) -> str:
@@ -207,3 +219,13 @@ def _table(*headings: str) -> Table:
             heading.lstrip(">"), justify="right" if heading.startswith(">") else "left", no_wrap=True
         )
     return table
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    if not text.startswith("{"):
+        return {}
+    try:
+        loaded: dict[str, Any] = json.loads(text)
+    except json.JSONDecodeError:
+        return {}
+    return loaded

@@ -27,7 +27,7 @@ from ops.names import Names, project_file
 if TYPE_CHECKING:
     import boto3
 
-LOCAL_CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+LOCAL_CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}  # nosec B105 - public
 _AMBIENT_CREDENTIALS = (
     "AWS_PROFILE",
     "AWS_ACCESS_KEY_ID",

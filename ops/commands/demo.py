@@ -43,9 +43,7 @@ def demo(
         told = _train(there, out, stop_on_interrupt=not started.is_new)
         started.keep = keep
     if started.is_new and not keep:
-        out.note(
-            "`titanic up` brings it back, with this model in its registry; then type what is said above."
-        )
+        out.note("To go on from here, bring it back first: titanic up --detach")
     raise typer.Exit(report.exit_code(told.run))
 
 
@@ -61,6 +59,7 @@ def _train(there: Target, out: Output, *, stop_on_interrupt: bool) -> RunReport:
     except BaseException:
         if stop_on_interrupt:
             _stop(there, run)
+            out.note(f"Training run {run.run_id} is stopped.")
         raise
     told = report.gather(there, runs.describe_run(there, run.execution_arn), history)
     render.report(out.result, told)

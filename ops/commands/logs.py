@@ -34,7 +34,7 @@ def logs(  # noqa: PLR0913, PLR0917 - typer takes each option as a parameter
     """Print what every job of a run logged, in time order.
 
     That is its Lambdas, its Glue job and the jobs of its SageMaker pipeline. Each line starts with its
-    time (UTC) and source; with --json each line is one JSON document.
+    time (UTC) and source. With --json each line is one JSON document, metrics included.
 
     \b
     Examples:
@@ -52,7 +52,9 @@ def logs(  # noqa: PLR0913, PLR0917 - typer takes each option as a parameter
         write_json_lines(line.to_json() for line in lines)
         return
     for line in lines:
-        out.result.print(render.log_line(line), soft_wrap=True)
+        shown = render.log_line(line)
+        if shown is not None:
+            out.result.print(shown, soft_wrap=True)
 
 
 def _lines_of_run(there: Target, wanted: str, follow: bool) -> Iterator[Line]:

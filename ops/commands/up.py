@@ -42,8 +42,8 @@ def up(
         there = local.target(started.cloud, env)
         local.deploy(there, out)
         local.provide_tables(there, out)
-        _say_how_to_use(out, started.cloud)
         started.keep = detach
+        _say_how_to_use(out, started.cloud)
         if started.is_new and not detach:
             out.note("Ctrl-C stops it.")
             _wait_for_its_end(started.cloud)

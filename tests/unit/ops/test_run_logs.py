@@ -168,4 +168,20 @@ def test_a_line_is_shown_with_time_and_source() -> None:
         Line(datetime(2026, 11, 21, 7, 1, 2, 345000, UTC), "TrainModel", "g", "s", "[1] ok")
     )
 
+    assert shown is not None
     assert shown.plain == "07:01:02.345 TrainModel         [1] ok"
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ('{"level":"ERROR","message":"No object","run_id":"r"}', "ERROR No object"),
+        ('{"level":"ERROR","message":"broken","exception":"Traceback …"}', "ERROR broken\nTraceback …"),
+        ('{"_aws":{"Timestamp":1},"Success":[1.0]}', None),
+        ('{"rows": 891}', '{"rows": 891}'),
+        ("{not json", "{not json"),
+        ("plain", "plain"),
+    ],
+)
+def test_structured_lines_are_shown_as_text_and_metrics_are_not(message: str, said: str | None) -> None:
+    assert render.log_message(message) == said
