@@ -58,6 +58,8 @@ def authorize(operation: str, parameters: Mapping[str, Any], key: str, region: s
     _ask(key, f"sagemaker:{operation}", arn, region, {})
     if not operation.startswith(("Create", "Update", "Start")):
         return
+    if parameters.get("Tags"):
+        _ask(key, "sagemaker:AddTags", arn, region, {})
     for role in filter(None, (parameters.get("RoleArn"), parameters.get("ExecutionRoleArn"))):
         _ask(key, "iam:PassRole", role, region, {"iam:PassedToService": SERVICE_PRINCIPAL})
         _check_trust(role, account_id)

@@ -2,7 +2,7 @@
 
 ApiError                 any refusal, with the code AWS uses
 ├── ValidationError      ValidationException: the request is wrong, or asks for what is not done here
-├── ResourceNotFound     a job or an execution that does not exist
+├── ResourceNotFound     a pipeline or an execution that does not exist
 ├── ResourceInUse        a job name that is taken
 ├── Conflict             ConflictException: a token that was used for another request
 └── AccessDenied         AccessDeniedException: IAM says no

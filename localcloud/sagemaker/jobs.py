@@ -11,7 +11,7 @@ from typing import Any
 
 from localcloud import processes
 from localcloud.sagemaker import paging
-from localcloud.sagemaker.errors import ResourceInUse, ResourceNotFound, ValidationError
+from localcloud.sagemaker.errors import ResourceInUse, ValidationError
 from localcloud.sagemaker.transfer import TransferFailed
 from localcloud.sagemaker.work import FINAL, Job, JobEnded, JobKind, Request, Surroundings, Work, failed
 from localcloud.sagemaker.workspace import OutsideWorkspace
@@ -159,7 +159,7 @@ class Jobs:
     def _find(self, parameters: Request) -> Job:
         name = parameters[f"{self.kind.name}JobName"]
         if name not in self._jobs:
-            raise ResourceNotFound("Requested resource not found.")
+            raise ValidationError(self.kind.missing.format(name=name))  # as AWS does, whatever its model says
         return self._jobs[name]
 
     def _summary(self, job: Job) -> dict[str, Any]:

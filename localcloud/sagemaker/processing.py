@@ -19,6 +19,7 @@ HOSTS = {"current_host": "algo-1", "hosts": ["algo-1"]}
 class Processing:
     name = "Processing"
     resource = "processing-job"
+    missing = "Could not find requested job with name: {name}"
 
     def check(self, request: Request) -> None:
         if "ContainerEntrypoint" not in request["AppSpecification"]:

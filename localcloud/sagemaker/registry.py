@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import pickle  # nosec B403 - reads only what this class wrote into the cloud's own folder
+import pickle  # reads only what this class wrote into the cloud's own folder  # nosec B403
 import re
 import threading
 import warnings
@@ -53,6 +53,7 @@ class Registry:
         self._lock = threading.RLock()
         self._client: Any = None
         self._corrected: dict[str, Callable[[Parameters], Parameters]] = {
+            "CreateModelPackage": self._create_package,
             "CreateModelPackageGroup": self._create_group,
             "DeleteModelPackageGroup": self._delete_group,
             "DescribeModelPackageGroup": self._describe_group,
@@ -64,8 +65,10 @@ class Registry:
         """The operation's answer as JSON; raises `ApiError`."""
         if operation not in SERVED:
             raise not_here(operation)
-        if "PipelineName" in parameters:  # a name or an ARN on AWS, a name only in moto
-            parameters = {**parameters, "PipelineName": parameters["PipelineName"].rsplit("/", 1)[-1]}
+        parameters = {**parameters}
+        for member in ("PipelineName", "ModelPackageGroupName"):  # AWS takes an ARN too, moto does not
+            if member in parameters:
+                parameters[member] = parameters[member].rsplit("/", 1)[-1]
         with self._lock:
             if operation in ("DescribePipeline", "UpdatePipeline", "DeletePipeline"):
                 self._find_pipeline(parameters["PipelineName"])
@@ -88,7 +91,7 @@ class Registry:
 
     def restore(self, saved: bytes) -> None:
         with self._lock:
-            self._backend.__dict__.update(pickle.loads(saved))  # noqa: S301  # nosec B301 - our own file
+            self._backend.__dict__.update(pickle.loads(saved))  # noqa: S301  # nosec B301
 
     def _moto(self, operation: str, parameters: Parameters) -> Parameters:
         """moto's own answer, without the Studio user whom it invents as author of everything."""
@@ -141,9 +144,8 @@ class Registry:
         return self._moto("CreateModelPackageGroup", parameters)
 
     def _describe_group(self, parameters: Parameters) -> Parameters:
-        """moto finds a group by its name only, and leaves out who created it."""
-        name = parameters["ModelPackageGroupName"].rsplit("/", 1)[-1]
-        group = self._moto("DescribeModelPackageGroup", {"ModelPackageGroupName": name})
+        """moto adds tags, and leaves out who created the group."""
+        group = self._moto("DescribeModelPackageGroup", parameters)
         group.pop("Tags", None)
         return {**group, "CreatedBy": {}}
 
@@ -158,6 +160,12 @@ class Registry:
             )
         del self._backend.model_package_groups[name]
         return {}
+
+    def _create_package(self, parameters: Parameters) -> Parameters:
+        """moto gives a version no status unless it is asked to."""
+        if "ModelPackageGroupName" in parameters:
+            parameters.setdefault("ModelApprovalStatus", "PendingManualApproval")
+        return self._moto("CreateModelPackage", parameters)
 
     def _update_package(self, parameters: Parameters) -> Parameters:
         """moto replaces metadata, where AWS merges it, and clears the status that an update leaves out."""

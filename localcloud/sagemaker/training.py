@@ -24,6 +24,7 @@ OUTPUT_DATA, FAILURE = "/opt/ml/output/data", "/opt/ml/output/failure"
 class Training:
     name = "Training"
     resource = "training-job"
+    missing = "Requested resource not found."
 
     def check(self, request: Request) -> None:
         parameters = request.get("HyperParameters", {})

@@ -87,6 +87,7 @@ class JobKind(Protocol):
 
     name: str  # "Processing": ProcessingJobName, CreateProcessingJob, …
     resource: str  # in ARNs
+    missing: str  # what Describe says of a name that is not there
 
     def check(self, request: Request) -> None:
         """Raises `ValidationError` for a request that cannot be done here."""

@@ -283,6 +283,13 @@ def test_a_role_is_passed_only_by_who_may_pass_it(strict: control.Cloud, root: C
         create(caller, "pass", worker)
 
 
+def test_tagging_is_an_action_of_its_own(strict: control.Cloud, root: Clients) -> None:
+    group = {"ModelPackageGroupName": "tagged", "Tags": [{"Key": "env", "Value": "dev"}]}
+    caller = as_role(strict, root, make_role(root, "tagger", allow("sagemaker:CreateModelPackageGroup")))
+    with pytest.raises(ClientError, match=r"sagemaker:AddTags on resource: .*:model-package-group/tagged"):
+        caller.create_model_package_group(**group)
+
+
 def test_a_role_must_trust_sagemaker(root: Clients) -> None:
     with pytest.raises(ClientError, match="Could not assume role"):
         create(root("sagemaker"), "trust", make_role(root, "glues", trusted="glue.amazonaws.com"))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from localcloud.sagemaker.errors import ResourceInUse, ResourceNotFound, ValidationError
+from localcloud.sagemaker.errors import ResourceInUse, ValidationError
 from localcloud.sagemaker.plane import ControlPlane
 
 Document = dict[str, Any]
@@ -192,8 +192,10 @@ def test_a_job_name_is_used_once(process: Run, processing_request: Build) -> Non
 
 def test_a_job_that_does_not_exist_is_not_found(plane: ControlPlane) -> None:
     for operation in ("DescribeProcessingJob", "StopProcessingJob"):
-        with pytest.raises(ResourceNotFound):
+        with pytest.raises(ValidationError, match="Could not find requested job with name: none"):
             plane.call(operation, {"ProcessingJobName": "none"})
+    with pytest.raises(ValidationError, match="Requested resource not found"):
+        plane.call("DescribeTrainingJob", {"TrainingJobName": "none"})
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,16 @@ def test_versions_count_up_within_a_group(plane: ControlPlane, registered: str) 
     assert [registered, register(plane)] == [f"{ARN}/1", f"{ARN}/2"]
 
 
+def test_a_version_waits_for_approval_unless_it_says_otherwise(plane: ControlPlane, registered: str) -> None:
+    arn = "arn:aws:sagemaker:eu-west-1:123456789012:model-package-group/models"
+    package = register(plane, ModelPackageGroupName=arn, ModelApprovalStatus=None)
+    described = plane.call("DescribeModelPackage", {"ModelPackageName": package})
+    assert (described["ModelPackageVersion"], described["ModelApprovalStatus"]) == (
+        2,
+        "PendingManualApproval",
+    )
+
+
 def test_an_update_merges_metadata_and_keeps_the_rest(plane: ControlPlane, registered: str) -> None:
     plane.call(
         "UpdateModelPackage",

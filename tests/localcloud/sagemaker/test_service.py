@@ -11,6 +11,8 @@ from localcloud.sagemaker.access import resource_arn
 from localcloud.sagemaker.execution import Execution, StepRecord
 from localcloud.sagemaker.plane import ControlPlane
 
+EXECUTION = "arn:aws:sagemaker:eu-west-1:123456789012:pipeline/p/execution/abc"
+
 
 @pytest.fixture(autouse=True)
 def served(plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,7 +34,7 @@ def test_answers_in_json() -> None:
 @pytest.mark.parametrize(
     ("operation", "body", "code"),
     [
-        ("DescribeProcessingJob", {"ProcessingJobName": "none"}, "ResourceNotFound"),
+        ("DescribePipelineExecution", {"PipelineExecutionArn": EXECUTION}, "ResourceNotFound"),
         ("DescribeProcessingJob", {}, "ValidationException"),
         ("DescribeProcessingJob", b"{", "SerializationException"),
         ("DescribeProcessingJob", [], "ValidationException"),
@@ -59,9 +61,6 @@ def test_leaves_the_event_loop_to_others() -> None:
     headers = {"x-amz-target": "SageMaker.ListProcessingJobs", "authorization": ""}
     status, _, body = asyncio.run(service.handle_request("POST", "/", headers, b"{}", {}))
     assert (status, json.loads(body)) == (200, {"ProcessingJobSummaries": []})
-
-
-EXECUTION = "arn:aws:sagemaker:eu-west-1:123456789012:pipeline/p/execution/abc"
 
 
 @pytest.mark.parametrize(
