@@ -38,6 +38,13 @@ demo: setup ## the whole training path on the embedded local cloud
 test: setup $(AUTHORING)/.ready ## all tests
 	@$(BIN)/python -m pytest -n auto --dist loadgroup
 
+SFN_LOCAL_PORT ?= 8083
+test-sfn-local: setup ## the state machine scenarios on AWS's own engine, where Docker runs
+	@if ! docker info >/dev/null 2>&1; then echo "Step Functions Local did NOT run: no Docker engine"; else \
+	  trap 'docker compose down --timeout 5' EXIT; \
+	  SFN_LOCAL_PORT=$(SFN_LOCAL_PORT) docker compose up --detach stepfunctions-local && \
+	  SFN_LOCAL_ENDPOINT=http://127.0.0.1:$(SFN_LOCAL_PORT) $(BIN)/python -m pytest tests/statemachines; fi
+
 check: setup $(AUTHORING)/.ready ## formatter, linter, types, security, spelling of ASL, generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

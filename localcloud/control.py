@@ -71,7 +71,7 @@ def start(
     with (home / "server.log").open("w", encoding="utf-8") as log:
         server = subprocess.Popen(  # nosec B603 - a list, never a shell string
             [sys.executable, "-m", "localcloud.server"],
-            env={**os.environ, **here.to_environment()},
+            env={**_environment_without_aws(), **here.to_environment()},
             cwd=Path(__file__).resolve().parent.parent,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -87,19 +87,16 @@ def start(
 
 
 def status(home: Path) -> Cloud | None:
-    """The cloud that runs for this home, if one does."""
-    try:
-        state = json.loads((home / "cloud.json").read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
-        return None
-    cloud = Cloud(home=home, **state)
-    return cloud if _alive(cloud.pid) and _answers(cloud.endpoint_url) else None
+    """The cloud that runs for this home, if one does and answers."""
+    cloud = _recorded(home)
+    return cloud if cloud and _alive(cloud.pid) and _answers(cloud.endpoint_url) else None
 
 
 def stop(home: Path) -> bool:
     """Stops this home's cloud and waits until it is gone; False when none runs."""
-    cloud = status(home)
-    if cloud is None:
+    cloud = _recorded(home)
+    # One that is too busy to answer must end too; a number that now belongs to another program must not.
+    if cloud is None or not _alive(cloud.pid) or not _is_server(cloud.pid):
         return False
     os.kill(cloud.pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
@@ -109,6 +106,18 @@ def stop(home: Path) -> bool:
             raise LocalCloudError(f"the local cloud (pid {cloud.pid}) did not stop in time and was killed")
         time.sleep(POLL_SECONDS)
     return True
+
+
+def _recorded(home: Path) -> Cloud | None:
+    try:
+        return Cloud(home=home, **json.loads((home / "cloud.json").read_text(encoding="utf-8")))
+    except (OSError, json.JSONDecodeError):
+        return None
+
+
+def _environment_without_aws() -> dict[str, str]:
+    """The operator's profile and credentials are none of the local cloud's business."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
 
 
 def _choose_port(wanted: int | None) -> int:
@@ -159,6 +168,12 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _is_server(pid: int) -> bool:
+    command = ["ps", "-o", "command=", "-p", str(pid)]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False)  # nosec B603
+    return "localcloud.server" in shown.stdout
 
 
 def _answers(endpoint_url: str) -> bool:

@@ -46,9 +46,9 @@ def configure_ministack(here: Settings) -> None:
 
 
 def install_plugins() -> None:
-    from localcloud.plugins import glue, lambda_, sagemaker, step_functions
+    from localcloud.plugins import glue, lambda_, paths, sagemaker, step_functions
 
-    for plugin in (sagemaker, glue, lambda_, step_functions):
+    for plugin in (sagemaker, glue, lambda_, step_functions, paths):
         plugin.install()
 
 

@@ -83,3 +83,11 @@ def finish() -> Callable[..., dict[str, Any]]:
             time.sleep(0.02)
 
     return wait
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Prints what tests left with `record_property("terminal_summary", …)`, also from xdist's workers."""
+    reports = [report for group in ("passed", "failed") for report in terminalreporter.stats.get(group, [])]
+    for name, text in [pair for report in reports for pair in getattr(report, "user_properties", [])]:
+        if name == "terminal_summary":
+            terminalreporter.write_line(text)

@@ -135,3 +135,30 @@ def test_starting_the_same_execution_twice_starts_one(
     finish(states, first)
     with pytest.raises(ClientError, match="ExecutionAlreadyExists"):
         states.start_execution(stateMachineArn=machine, name="same", input="{}")
+
+
+def test_a_choice_compares_timestamps_of_its_data(aws: Aws, deploy_machine: Deploy, finish: Finish) -> None:
+    late = {"Variable": "$$.State.EnteredTime", "TimestampGreaterThanPath": "$.deadline", "Next": "Late"}
+    states = {
+        "Late?": {"Type": "Choice", "Choices": [late], "Default": "InTime"},
+        "Late": {"Type": "Pass", "Result": "late", "End": True},
+        "InTime": {"Type": "Pass", "Result": "in time", "End": True},
+    }
+    machine = deploy_machine(json.dumps({"StartAt": "Late?", "States": states}))
+    outputs = []
+    for deadline in ("2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z"):
+        run_input = json.dumps({"deadline": deadline})
+        execution = aws("stepfunctions").start_execution(stateMachineArn=machine, input=run_input)
+        outputs.append(finish(aws("stepfunctions"), execution["executionArn"])["output"])
+    assert outputs == ['"late"', '"in time"']
+
+
+def test_a_path_that_selects_nothing_ends_the_execution(
+    aws: Aws, deploy_machine: Deploy, finish: Finish
+) -> None:
+    state = {"Type": "Pass", "Parameters": {"copy.$": "$.no_such_field"}, "End": True}
+    machine = deploy_machine(json.dumps({"StartAt": "Copy", "States": {"Copy": state}}))
+    execution = aws("stepfunctions").start_execution(stateMachineArn=machine)["executionArn"]
+    ended = finish(aws("stepfunctions"), execution)
+    assert (ended["status"], ended["error"]) == ("FAILED", "States.Runtime")
+    assert "$.no_such_field" in ended["cause"]

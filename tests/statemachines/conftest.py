@@ -236,11 +236,3 @@ def _kind(visit: Visit, following: Visit, state: Json) -> str:
         chosen = {rule["Next"] for rule in state["Choices"]}
         return "Choice" if following.state in chosen else "Default"
     return "Catch" if visit.failed else "Next"
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Prints what tests left with `record_property("terminal_summary", …)`, also from xdist's workers."""
-    reports = [report for group in ("passed", "failed") for report in terminalreporter.stats.get(group, [])]
-    for name, text in [pair for report in reports for pair in getattr(report, "user_properties", [])]:
-        if name == "terminal_summary":
-            terminalreporter.write_line(text)

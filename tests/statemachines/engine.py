@@ -6,10 +6,7 @@ the truth. As on AWS and in Step Functions Local, but not in MiniStack:
 
 - a mock answers one invocation, a retry being another (MiniStack counts visits to the state, so a
   `Throw` would last through all retries, and it leaves a mocked task's `Parameters` unread);
-- a task's parameters are in its `TaskScheduled` event;
-- a path that selects nothing ends the execution with `States.Runtime`, which no `Catch` catches
-  (MiniStack goes on with null, so a mistyped path would pass);
-- a Choice may compare a timestamp with another one in its data (`TimestampGreaterThanPath` …).
+- a task's parameters are in its `TaskScheduled` event.
 """
 
 from __future__ import annotations
@@ -32,10 +29,6 @@ current_task: contextvars.ContextVar[tuple[Json, str]] = contextvars.ContextVar(
 
 class UnexpectedCall(Exception):
     """The mock configuration says nothing about this invocation."""
-
-
-class PathSelectsNothing(Exception):
-    """A reference path names a field that is not there."""
 
 
 def remember_task(execute: Callable[..., Any]) -> Callable[..., Any]:
@@ -68,59 +61,18 @@ def mocked_invocation(mock_response: Callable[..., Json | None]) -> Callable[...
     return invoke
 
 
-def strict_paths(resolve: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
-    """Wraps `_resolve_path`."""
-
-    def resolve_path(path: str, data: Any) -> Any:
-        if selects_nothing(path, data):
-            raise PathSelectsNothing(f"the path {path} selects nothing in {json.dumps(data, default=str)}")
-        return resolve(path, data)
-
-    return resolve_path
-
-
-def selects_nothing(path: str, data: Any) -> bool:
-    from ministack.services.stepfunctions import _parse_jsonpath_tokens
-
-    if not path.startswith("$") or path == "$":
-        return False
-    for kind, key in _parse_jsonpath_tokens(path) or []:
-        if kind != "field":
-            return False
-        if not isinstance(data, dict) or key not in data:
-            return True
-        data = data[key]
-    return False
-
-
-def choice_rules(evaluate: Callable[..., bool]) -> Callable[..., bool]:
-    """Wraps `_evaluate_rule`: adds `Timestamp…Path`; `IsPresent` may ask for a field that is missing."""
-
-    def evaluate_rule(rule: Json, data: Any, ctx: Json | None = None) -> bool:
-        from ministack.services.stepfunctions import _resolve_path_or_ctx
-
-        if "IsPresent" in rule:
-            return bool(selects_nothing(rule["Variable"], data) is not rule["IsPresent"])
-        for operator in [key for key in rule if key.startswith("Timestamp") and key.endswith("Path")]:
-            value = _resolve_path_or_ctx(rule[operator], data, ctx)
-            rule = {"Variable": rule["Variable"], operator.removesuffix("Path"): value}
-        return evaluate(rule, data, ctx)
-
-    return evaluate_rule
-
-
 def install() -> None:
     from ministack.services import stepfunctions
 
+    from localcloud.plugins import paths
     from localcloud.plugins import step_functions as local_cloud
 
     local_cloud.install()
+    paths.install()
     mock_response = stepfunctions._get_mock_response
     stepfunctions._get_mock_response = lambda *_arguments: None  # MiniStack's own mocking, see above
     stepfunctions._invoke_resource_with_timeout = mocked_invocation(mock_response)
     stepfunctions._execute_task = remember_task(stepfunctions._execute_task)
-    stepfunctions._resolve_path = strict_paths(stepfunctions._resolve_path)
-    stepfunctions._evaluate_rule = choice_rules(stepfunctions._evaluate_rule)
 
 
 def end_with_standard_input() -> None:
