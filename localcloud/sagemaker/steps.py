@@ -7,6 +7,7 @@ authorised and carried out like any other.
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import string
 import threading
@@ -20,6 +21,8 @@ from localcloud.sagemaker.expressions import ExpressionError, resolve, walk
 from localcloud.sagemaker.retries import Retries, of_api_error, of_job_failure
 from localcloud.sagemaker.times import iso, now
 from localcloud.sagemaker.transfer import TransferFailed
+
+logger = logging.getLogger("localcloud.sagemaker")
 
 JOB_STEPS = frozenset({"Processing", "Training"})
 NAME_PART, SUFFIX = 20, 10  # what AWS keeps of a step's name, and the random end it adds
@@ -166,8 +169,8 @@ class StepWork:
         try:
             self._services.call(f"Stop{kind}Job", {f"{kind}JobName": name})
         except ApiError as error:
-            if error.code != "ValidationException":  # it has just ended by itself
-                raise
+            # It has just ended by itself, or the role may not stop it and it runs to its end.
+            logger.warning("%s was not stopped: %s", name, error.message)
 
     def _new_name(self) -> str:
         """`pipelines-<execution>-<step>-<random>`, as AWS names what steps create; 54 characters at most."""

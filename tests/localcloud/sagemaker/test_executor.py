@@ -389,6 +389,20 @@ def test_stopping_stops_the_running_job_and_begins_nothing_more(
     ]
 
 
+def test_a_job_that_cannot_be_stopped_runs_to_its_end(prepare: Prepare, services: FakeServices) -> None:
+    services.held = {"A": threading.Event()}
+    services.errors["StopProcessingJob"] = [ApiError("not authorized", "AccessDeniedException", 400)]
+    executor = prepare(independent("A", "B", needs={"B": ["A"]}))
+    executor.start()
+    services.wait_for_call("CreateProcessingJob")
+    executor.stop()
+    services.wait_for_call("StopProcessingJob")
+    services.held["A"].set()
+    executor.wait(PATIENCE)
+    assert executor.execution.status == "Stopped"
+    assert statuses(executor.execution) == {"A": "Succeeded"}
+
+
 def test_stopping_cuts_a_pause_before_a_retry_short(
     services: FakeServices, pipeline_document: Document, prepare: Prepare
 ) -> None:
