@@ -60,15 +60,17 @@ def start(
     running = status(home)
     if running:
         raise AlreadyRunning(f"a local cloud already runs at {running.endpoint_url} (pid {running.pid})")
-    here = Settings(
-        home=home,
-        port=_choose_port(port),
-        enforce_iam=enforce_iam,
-        wait_scale=DEFAULT_WAIT_SCALE if wait_scale is None else wait_scale,
-    )
     home.mkdir(parents=True, exist_ok=True)
     (home / "cloud.json").unlink(missing_ok=True)  # a killed server could not remove it
-    with (home / "server.log").open("w", encoding="utf-8") as log:
+    # The server inherits the listening socket: between choosing a port and using it nobody can take it.
+    with _listen(port) as listener, (home / "server.log").open("w", encoding="utf-8") as log:
+        here = Settings(
+            home=home,
+            port=int(listener.getsockname()[1]),
+            listener=listener.fileno(),
+            enforce_iam=enforce_iam,
+            wait_scale=DEFAULT_WAIT_SCALE if wait_scale is None else wait_scale,
+        )
         server = subprocess.Popen(  # nosec B603 - a list, never a shell string
             [sys.executable, "-m", "localcloud.server"],
             env={**_environment_without_aws(), **here.to_environment()},
@@ -76,6 +78,7 @@ def start(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
+            pass_fds=(listener.fileno(),),
             start_new_session=True,  # Ctrl-C reaches the command, and that stops the server in order
         )
     try:
@@ -120,24 +123,15 @@ def _environment_without_aws() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
 
 
-def _choose_port(wanted: int | None) -> int:
-    if wanted != 0 and _is_free(DEFAULT_PORT if wanted is None else wanted):
-        return wanted or DEFAULT_PORT
-    if wanted:
-        raise PortInUse(f"port {wanted} is in use by another program; leave --port out to take a free one")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+def _listen(wanted: int | None) -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1", DEFAULT_PORT if wanted is None else wanted))
+    except OSError as error:
+        if wanted is None:
+            return socket.create_server(("127.0.0.1", 0))
+        raise PortInUse(
+            f"port {wanted} is in use by another program; leave --port out to take a free one"
+        ) from error
 
 
 def _wait_until_ready(server: subprocess.Popen[bytes], home: Path) -> Cloud:

@@ -7,9 +7,11 @@ enforcement judges the job by its role and nobody needs to hold a secret.
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 
 from localcloud.settings import settings
@@ -53,9 +55,17 @@ def root_client(service: str) -> Any:
 
 def _client(service: str, **keys: str) -> Any:
     here = settings()
-    # A session of its own: boto3's default session is not thread-safe while a client is being made.
-    session = boto3.session.Session(region_name=here.region, **keys)
+    # A session of its own: one session is not thread-safe while a client is being made. What is slow about
+    # making one is reading the service models, so they all read them through one loader.
+    core = botocore.session.Session()
+    core.register_component("data_loader", _models())
+    session = boto3.session.Session(region_name=here.region, botocore_session=core, **keys)
     return session.client(service, endpoint_url=here.endpoint_url, config=_CONFIG)
+
+
+@cache
+def _models() -> Any:
+    return botocore.session.Session().get_component("data_loader")
 
 
 def _session_keys(role_arn: str, session_name: str) -> dict[str, str]:

@@ -70,7 +70,7 @@ async def serve(here: Settings) -> None:
         await asyncio.to_thread(quiesce, here)
 
     config = Config()
-    config.bind = [f"127.0.0.1:{here.port}"]
+    config.bind = [f"fd://{here.listener}"]
     config.keep_alive_timeout = 75
     config.graceful_timeout = 2
     config.loglevel = "WARNING"
@@ -84,6 +84,7 @@ def quiesce(here: Settings) -> None:
 
     step_functions.abort_running()
     glue.stop_all()
+    sagemaker.stop_all()
     lambda_.environments.close()
     processes.stop_all()
     (here.home / "state").mkdir(exist_ok=True)

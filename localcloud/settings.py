@@ -16,10 +16,15 @@ DEFAULT_WAIT_SCALE = 0.001
 
 @dataclass(frozen=True)
 class Settings:
-    """What the server was started with. `home` holds state, logs and the folders of running jobs."""
+    """What the server was started with.
+
+    `home` holds state, logs and the folders of running jobs; `listener` is the descriptor of the socket that
+    listens on `port`, inherited from whoever started the server.
+    """
 
     home: Path
     port: int
+    listener: int = -1
     enforce_iam: bool = False
     wait_scale: float = DEFAULT_WAIT_SCALE
     account_id: str = ACCOUNT_ID
@@ -34,6 +39,7 @@ class Settings:
         return {
             "LOCALCLOUD_HOME": str(self.home),
             "LOCALCLOUD_PORT": str(self.port),
+            "LOCALCLOUD_LISTENER": str(self.listener),
             "LOCALCLOUD_ENFORCE_IAM": "1" if self.enforce_iam else "0",
             "LOCALCLOUD_WAIT_SCALE": str(self.wait_scale),
         }
@@ -43,6 +49,7 @@ class Settings:
         return cls(
             home=Path(os.environ["LOCALCLOUD_HOME"]),
             port=int(os.environ["LOCALCLOUD_PORT"]),
+            listener=int(os.environ["LOCALCLOUD_LISTENER"]),
             enforce_iam=os.environ.get("LOCALCLOUD_ENFORCE_IAM") == "1",
             wait_scale=float(os.environ.get("LOCALCLOUD_WAIT_SCALE", DEFAULT_WAIT_SCALE)),
         )
