@@ -25,7 +25,7 @@ def configure_ministack(here: Settings) -> None:
         {
             "AUTH": "true" if here.enforce_iam else "false",
             "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",  # nosec B105 - what every client of the emulator uses
             "AWS_DEFAULT_REGION": here.region,
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(here.port),
