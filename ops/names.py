@@ -10,6 +10,8 @@ from string import Template
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+ONE_OF_MANY = ("function", "role", "rule", "schedule")
+"""Keys of `project.json` whose pattern names many things: each takes the thing's own name."""
 
 
 @cache
@@ -47,11 +49,23 @@ class Names:
 
     def function(self, name: str) -> str:
         """Deployed name of the Lambda in `functions/<name>/`."""
-        return self._render(project_file()["names"]["function"], function=name.replace("_", "-"))
+        return self._one_of("function", name)
 
     def role(self, name: str) -> str:
         """Deployed name of the role described in `iam/<name>.json` or of the function `name`."""
-        return self._render(project_file()["names"]["role"], role=name.replace("_", "-"))
+        return self._one_of("role", name)
+
+    def rule(self, name: str) -> str:
+        """Deployed name of the EventBridge rule `name` of `events/rules.json`."""
+        return self._one_of("rule", name)
+
+    def schedule(self, name: str) -> str:
+        """Deployed name of the schedule `name` of `events/schedules.json`."""
+        return self._one_of("schedule", name)
+
+    def all(self) -> dict[str, str]:
+        """Every name that belongs to one thing, by its key in `project.json`."""
+        return {key: self[key] for key in project_file()["names"] if key not in ONE_OF_MANY}
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:aws:{service}:{self.region}:{self.account_id}:{resource}"
@@ -62,6 +76,9 @@ class Names:
     def tags(self) -> dict[str, str]:
         """The tags every resource bears."""
         return {key: self._render(value) for key, value in project_file()["tags"].items()}
+
+    def _one_of(self, kind: str, name: str) -> str:
+        return self._render(project_file()["names"][kind], **{kind: name.replace("_", "-")})
 
     def _render(self, pattern: str, **more: str) -> str:
         known = {"project": self.project, "env": self.env, "account_id": self.account_id}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ops.names import Names, project_file
+from ops.names import Names
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = Names("dev", "123456789012")
@@ -18,7 +18,7 @@ FUNCTIONS: dict[str, Any] = json.loads((ROOT / "functions/functions.json").read_
 ROLES: dict[str, Any] = {
     path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "iam").glob("*.json"))
 }
-PLACEHOLDERS = {key for key in project_file()["names"] if key not in ("function", "role")} | {
+PLACEHOLDERS = set(NAMES.all()) | {
     "project",
     "env",
     "region",

@@ -1,0 +1,85 @@
+"""The topics, the queue that keeps what was said, and the queue of what could not be delivered.
+
+Two topics, because people should hear of each outcome once: `alerts` gets the one message that a run
+writes about itself, `events` what services report of their own accord, the same outcome included.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ops.stack.base import Stack
+
+RETENTION_SECONDS = "1209600"  # fourteen days, the longest SQS offers
+
+
+def put_alerts(stack: Stack) -> None:
+    for name in ("alerts_topic", "events_topic"):
+        stack.client("sns").create_topic(Name=stack.names[name], Tags=stack.tags())
+    put_dead_letters(stack)
+    put_alerts_queue(stack)
+    open_to_rules(stack, "events_topic")
+
+
+def put_dead_letters(stack: Stack) -> None:
+    """Where a rule, a schedule or a topic leaves what its target would not take."""
+    rules = stack.names.arn("events", f"rule/{stack.names.rule('*')}")
+    topics = stack.values["alerts_topic_arn"]
+    statements = [
+        _may_send("events.amazonaws.com", stack.values["dead_letter_queue_arn"], "ArnLike", rules),
+        _may_send("sns.amazonaws.com", stack.values["dead_letter_queue_arn"], "ArnEquals", topics),
+    ]
+    _put_queue(stack, stack.names["dead_letter_queue"], statements)
+
+
+def put_alerts_queue(stack: Stack) -> None:
+    """A subscriber that keeps every alert, so that `titanic alerts` can show them."""
+    name, topic = stack.names["alerts_queue"], stack.values["alerts_topic_arn"]
+    queue = stack.names.arn("sqs", name)
+    _put_queue(stack, name, [_may_send("sns.amazonaws.com", queue, "ArnEquals", topic)])
+    sns = stack.client("sns")
+    subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue, ReturnSubscriptionArn=True)
+    redrive = {"deadLetterTargetArn": stack.values["dead_letter_queue_arn"]}
+    sns.set_subscription_attributes(
+        SubscriptionArn=subscription["SubscriptionArn"],
+        AttributeName="RedrivePolicy",
+        AttributeValue=json.dumps(redrive),
+    )
+
+
+def open_to_rules(stack: Stack, topic: str) -> None:
+    """Lets the project's rules publish. The account's own rights come from identity policies."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sns:Publish",
+        "Resource": stack.values[f"{topic}_arn"],
+        "Condition": {
+            "ArnLike": {"aws:SourceArn": stack.names.arn("events", f"rule/{stack.names.rule('*')}")}
+        },
+    }
+    stack.client("sns").set_topic_attributes(
+        TopicArn=stack.values[f"{topic}_arn"], AttributeName="Policy", AttributeValue=_policy([statement])
+    )
+
+
+def _put_queue(stack: Stack, name: str, statements: list[dict[str, Any]]) -> None:
+    sqs = stack.client("sqs")
+    url = sqs.create_queue(QueueName=name, tags=stack.names.tags())["QueueUrl"]
+    attributes = {"MessageRetentionPeriod": RETENTION_SECONDS, "Policy": _policy(statements)}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes=attributes)
+
+
+def _may_send(service: str, queue_arn: str, operator: str, source: str) -> dict[str, Any]:
+    return {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sqs:SendMessage",
+        "Resource": queue_arn,
+        "Condition": {operator: {"aws:SourceArn": source}},
+    }
+
+
+def _policy(statements: list[dict[str, Any]]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
