@@ -30,7 +30,12 @@ _THROTTLED = {
     "RequestLimitExceeded",
     "SlowDown",
 }
-_ABSENT = {"StateMachineDoesNotExist", "NoSuchBucket"}
+_ABSENT = {
+    "AWS.SimpleQueueService.NonExistentQueue",
+    "NoSuchBucket",
+    "QueueDoesNotExist",
+    "StateMachineDoesNotExist",
+}
 
 _NO_LOGIN = (
     boto.NoCredentialsError,

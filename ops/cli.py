@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from ops.commands import demo, logs, models, runs, train, up
+from ops.commands import alerts, demo, logs, models, runs, schedule, train, up
 from ops.errors import ExitCode, OpsError
 
 app = typer.Typer(
@@ -61,6 +61,8 @@ app.command()(models.models)
 app.command()(models.approve)
 app.command()(models.reject)
 app.command()(logs.logs)
+app.command()(alerts.alerts)
+app.add_typer(schedule.app, name="schedule")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

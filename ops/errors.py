@@ -2,6 +2,7 @@
 
     OpsError            exit 1   says what happened, where, and what to do next
     ├── RunNotFound
+    ├── ScheduleNotFound
     ├── VersionNotFound
     ├── NotDeployed              the cloud answers, the project is not in it
     ├── Refused                  the cloud answered no: permissions, throttling, a bad request
@@ -36,6 +37,10 @@ class OpsError(Exception):
 
 class RunNotFound(OpsError):
     """No execution and no manifest bears the given run id."""
+
+
+class ScheduleNotFound(OpsError):
+    """No schedule of the project bears the given name."""
 
 
 class VersionNotFound(OpsError):

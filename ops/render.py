@@ -11,12 +11,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ops.alerts import Alert
 from ops.history import Row, in_words
 from ops.pipeline import Step
 from ops.registry import METRICS, ModelVersion
 from ops.report import RunReport
 from ops.run_logs import Line
 from ops.runs import Run
+from ops.schedules import Schedule
 
 PIPELINE_STATE = "WaitForTraining"
 """The state while which the pipeline's steps run: they are shown beneath it."""
@@ -143,6 +145,30 @@ def models_table(versions: Iterable[ModelVersion], width: int) -> Table:
             *([version.approval_description] if roomy else []),
         )
     return table
+
+
+def schedules_table(schedules: Iterable[Schedule]) -> Table:
+    """`titanic schedule`."""
+    table = _table("schedule", "state", "when", "time zone", "starts")
+    for schedule in schedules:
+        style = "green" if schedule.state == "ENABLED" else "dim"
+        table.add_row(
+            schedule.name,
+            Text(schedule.state, style=style),
+            schedule.expression,
+            schedule.timezone,
+            schedule.starts,
+        )
+    return table
+
+
+def alert(console: Console, sent: Alert) -> None:
+    """One alert: when, its subject, and its text as people got it."""
+    moment = f"{sent.sent_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    console.print()
+    console.print(Text.assemble((f"{moment}  ", "dim"), (sent.subject, "bold")), soft_wrap=True)
+    for line in sent.text.strip().splitlines():
+        console.print(Text(f"  {line}"), soft_wrap=True)
 
 
 def seconds(value: float) -> str:

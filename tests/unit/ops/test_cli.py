@@ -64,7 +64,10 @@ def test_help_is_quick_because_nothing_slow_is_imported() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["up", "down", "demo", "train", "runs", "runs show", "models", "approve", "reject", "logs"],
+    [
+        *("up", "down", "demo", "train", "runs", "runs show", "models", "approve", "reject", "logs"),
+        *("alerts", "schedule", "schedule enable", "schedule disable"),
+    ],
 )
 def test_every_command_shows_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run([*command.split(), "--help"]) == ExitCode.OK
