@@ -20,6 +20,8 @@ from ops.target import Target
 TAKEN_SECONDS = 30
 BATCH = 10
 """Most messages SQS gives or takes back in one request."""
+WAIT_SECONDS = 1
+"""For each answer on AWS: a request that does not wait asks only some of the queue's servers."""
 _FOLLOW_SECONDS = 0.5
 
 
@@ -57,7 +59,7 @@ def read_alerts(target: Target) -> list[Alert]:
     sqs, url = target.client("sqs"), _queue_url(target, "alerts_queue")
     taken: dict[str, Mapping[str, Any]] = {}
     try:
-        for message in _take(sqs, url, wait_seconds=1 if target.is_aws else 0):
+        for message in _take(sqs, url, wait_seconds=WAIT_SECONDS if target.is_aws else 0):
             taken[message["MessageId"]] = message
     finally:
         _put_back(sqs, url, [message["ReceiptHandle"] for message in taken.values()])
@@ -96,10 +98,7 @@ def _queue_url(target: Target, name: str) -> str:
 
 
 def _take(sqs: Any, url: str, wait_seconds: int) -> Iterator[Mapping[str, Any]]:
-    """Messages until there is none left, or only those that have come back in the meantime.
-
-    On AWS a request that does not wait asks only some of the servers.
-    """
+    """Messages until there is none left, or only those that have come back in the meantime."""
     seen: set[str] = set()
     while True:
         messages = sqs.receive_message(

@@ -13,6 +13,11 @@ from ops.target import Target
 BODY = "Training failed (dev).\n\nState: PrepareData\n"
 
 
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alerts, "WAIT_SECONDS", 0)
+
+
 @pytest.fixture
 def queue(aws: Target) -> str:
     sqs = aws.client("sqs")
