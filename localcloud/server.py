@@ -46,9 +46,18 @@ def configure_ministack(here: Settings) -> None:
 
 
 def install_plugins() -> None:
-    from localcloud.plugins import glue, lambda_, paths, sagemaker, step_functions
+    from localcloud.plugins import (
+        events,
+        glue,
+        lambda_,
+        metrics,
+        paths,
+        sagemaker,
+        scheduler,
+        step_functions,
+    )
 
-    for plugin in (sagemaker, glue, lambda_, step_functions, paths):
+    for plugin in (sagemaker, glue, lambda_, step_functions, paths, events, scheduler, metrics):
         plugin.install()
 
 
@@ -80,8 +89,10 @@ async def serve(here: Settings) -> None:
 def quiesce(here: Settings) -> None:
     """Ends all work while the APIs still answer, then saves what MiniStack does not save itself."""
     from localcloud import processes
-    from localcloud.plugins import glue, lambda_, sagemaker, step_functions
+    from localcloud.plugins import events, glue, lambda_, sagemaker, scheduler, step_functions
 
+    scheduler.timekeeper.stop()
+    events.stopping.set()
     step_functions.abort_running()
     glue.stop_all()
     sagemaker.stop_all()
