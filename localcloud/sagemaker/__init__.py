@@ -7,6 +7,9 @@ access.py       which resource an operation touches, and whether IAM allows it
 registry.py     groups, packages, pipelines and models: moto's records, corrected at the edge
 jobs.py         lifecycle of every kind of job: create, describe, stop, list, wait
 processing.py   what a Processing job does     training.py   what a Training job does
+transform.py    what a Transform job does      transform_worker.py  the processes that do it
+records.py      payloads, filters and joins    xgboost_serving.py   how the XGBoost image answers
+models.py       models: what is accepted, and what a container needs to serve one
 workspace.py    a job's folder in place of /opt/ml
 transfer.py     S3 downloads and uploads       archives.py   safe and reproducible tar files
 pipelines.py    pipeline executions through the API

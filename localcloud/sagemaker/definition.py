@@ -50,13 +50,14 @@ class Operations:
 OPERATIONS = {
     "Processing": Operations("CreateProcessingJob", "DescribeProcessingJob", "ProcessingJobName"),
     "Training": Operations("CreateTrainingJob", "DescribeTrainingJob", "TrainingJobName"),
+    "Transform": Operations("CreateTransformJob", "DescribeTransformJob", "TransformJobName"),
     "RegisterModel": Operations("CreateModelPackage", "DescribeModelPackage"),
     "Model": Operations("CreateModel", "DescribeModel", "ModelName"),
 }
 
 KNOWN_ELSEWHERE = frozenset(
     {"AutoML", "Callback", "ClarifyCheck", "EMR", "Lambda", "MonitorBatchTransform", "NotebookJob"}
-) | {"QualityCheck", "Transform", "Tuning"}
+) | {"QualityCheck", "Tuning"}
 
 _NAME = re.compile(r"[A-Za-z0-9\-_]{1,64}")
 

@@ -13,6 +13,7 @@ from localcloud import processes
 from localcloud.sagemaker import paging
 from localcloud.sagemaker.errors import ResourceInUse, ValidationError
 from localcloud.sagemaker.transfer import TransferFailed
+from localcloud.sagemaker.validation import output_shape
 from localcloud.sagemaker.work import FINAL, Job, JobEnded, JobKind, Request, Surroundings, Work, failed
 from localcloud.sagemaker.workspace import OutsideWorkspace
 
@@ -36,7 +37,7 @@ class Jobs:
         self.kind.check(request)
         name = request[f"{self.kind.name}JobName"]
         arn = f"arn:aws:sagemaker:{self._around.region}:{self._around.account_id}:{self.kind.resource}/{name}"
-        job = Job(kind=self.kind.name, name=name, arn=arn, request=request)
+        job = Job(kind=self.kind.name, name=name, arn=arn, request=request, role=self.kind.role(request))
         with self._changed:
             if name in self._jobs:
                 raise ResourceInUse(
@@ -59,14 +60,14 @@ class Jobs:
                 "LastModifiedTime": job.modified,
             }
             answer = {
-                **{key: value for key, value in job.request.items() if key != "Tags"},
+                **job.request,
                 f"{kind}JobArn": job.arn,
                 f"{kind}JobStatus": job.status,
                 "FailureReason": job.failure_reason,
                 **times,
                 **self.kind.describe(job),
             }
-        return {key: value for key, value in answer.items() if value is not None}
+        return _shaped(answer, output_shape(f"Describe{kind}Job"))
 
     def stop(self, parameters: Request) -> dict[str, Any]:
         job = self._find(parameters)
@@ -98,10 +99,10 @@ class Jobs:
         """The tags of one of these jobs; None when the ARN is not of one."""
         return next((job.request.get("Tags", []) for job in self._jobs.values() if job.arn == arn), None)
 
-    def wait(self, name: str) -> None:
-        """Returns when the job has ended. Called by the pipeline executor."""
+    def wait(self, name: str, timeout: float | None = None) -> bool:
+        """Returns when the job has ended, or after `timeout` seconds; whether it has ended."""
         with self._changed:
-            self._changed.wait_for(lambda: self._jobs[name].status in FINAL)
+            return self._changed.wait_for(lambda: self._jobs[name].status in FINAL, timeout)
 
     def stop_all(self) -> None:
         """Stops what still runs and waits for it: the server is going down."""
@@ -164,10 +165,13 @@ class Jobs:
 
     def _summary(self, job: Job) -> dict[str, Any]:
         kind = self.kind.name
-        answer = self.describe({f"{kind}JobName": job.name})
-        keys = [f"{kind}JobName", f"{kind}JobArn", f"{kind}JobStatus", f"{kind}EndTime", "CreationTime"]
-        keys += ["LastModifiedTime", *(["FailureReason", "ExitMessage"] if kind == "Processing" else [])]
-        return {key: answer[key] for key in keys if key in answer}
+        described = self.describe({f"{kind}JobName": job.name}) | {"LastModifiedTime": job.modified}
+        return _shaped(described, output_shape(f"List{kind}Jobs").members[f"{kind}JobSummaries"].member)
+
+
+def _shaped(answer: dict[str, Any], shape: Any) -> dict[str, Any]:
+    """What of an answer AWS would send: the members of its shape that have a value."""
+    return {key: value for key, value in answer.items() if value is not None and key in shape.members}
 
 
 def _listed(job: Job, parameters: Request) -> bool:

@@ -18,11 +18,13 @@ from localcloud.sagemaker.definition import parse
 from localcloud.sagemaker.errors import ValidationError
 from localcloud.sagemaker.events import Events
 from localcloud.sagemaker.jobs import Jobs
+from localcloud.sagemaker.models import Models
 from localcloud.sagemaker.pipelines import Pipelines
 from localcloud.sagemaker.processing import Processing
 from localcloud.sagemaker.registry import Registry
 from localcloud.sagemaker.training import Training
 from localcloud.sagemaker.transfer import TransferFailed
+from localcloud.sagemaker.transform import Transform
 from localcloud.sagemaker.validation import validate
 from localcloud.sagemaker.work import Job, JobKind, Surroundings
 from localcloud.settings import Settings
@@ -42,7 +44,9 @@ class ControlPlane:
         self._here, self._events = here, events or Events()
         self._around = around or surroundings(here)
         self.registry = Registry(here.account_id, here.region)
-        self.jobs = {kind.name: self._jobs_of(kind) for kind in (Processing(), Training())}
+        self.models = Models(self.registry, self._around.s3)
+        transform = Transform(self.models, self._around)
+        self.jobs = {kind.name: self._jobs_of(kind) for kind in (Processing(), Training(), transform)}
         self.pipelines = Pipelines(self.registry, self._services_of, self._events, here.wait_scale)
         self._operations = {**self._job_operations(), **self._pipeline_operations()}
 
@@ -102,6 +106,7 @@ class ControlPlane:
 
     def _pipeline_operations(self) -> dict[str, Operation]:
         return {
+            "CreateModel": self.models.create,
             "CreateModelPackage": self._create_package,
             "UpdateModelPackage": self._update_package,
             "CreatePipeline": lambda request: self._publish("CreatePipeline", request),

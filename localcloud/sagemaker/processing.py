@@ -31,6 +31,9 @@ class Processing:
         for output in _outputs(request):
             _check_output(output)
 
+    def role(self, request: Request) -> str:
+        return str(request["RoleArn"])
+
     def run(self, work: Work) -> None:
         request, workspace = work.job.request, work.workspace
         work.stage("Downloading", "Downloading input data")

@@ -1,7 +1,7 @@
 """Groups, packages, pipelines, models: the records moto keeps well, corrected where it differs from AWS.
 
-Only operations that keep records go to moto. Those that would stand for work (endpoints, transform or
-tuning jobs) are refused until something here does the work: moto would report them as done.
+Only operations that keep records go to moto. Those that would stand for work (endpoints, tuning jobs) are
+refused until something here does the work: moto would report them as done.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import pickle  # reads only what this class wrote into the cloud's own folder  #
 import re
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 from localcloud.sagemaker.errors import ApiError, Conflict, ResourceNotFound, ValidationError, not_here
@@ -23,7 +25,7 @@ SERVED = frozenset(
     f"{verb}{resource}"
     for resource, verbs in {
         "Model": "Create Describe Delete",
-        "ModelPackage": "Create Describe Update",
+        "ModelPackage": "Create Describe Update Delete",
         "ModelPackageGroup": "Create Describe Delete",
         "Pipeline": "Create Describe Update Delete",
         "EndpointConfig": "Create Describe Delete",
@@ -50,12 +52,18 @@ class Registry:
     def __init__(self, account_id: str, region: str) -> None:
         os.environ.setdefault("MOTO_ACCOUNT_ID", account_id)
         self.account_id, self.region = account_id, region
+        self._prefix = f"arn:aws:sagemaker:{region}:{account_id}"
         self._lock = threading.RLock()
         self._client: Any = None
         self._corrected: dict[str, Callable[[Parameters], Parameters]] = {
+            "CreateModel": self._create_model,
             "CreateModelPackage": self._create_package,
             "CreateModelPackageGroup": self._create_group,
+            "DeleteModel": self._delete_model,
+            "DeleteModelPackage": self._delete_package,
             "DeleteModelPackageGroup": self._delete_group,
+            "DescribeModel": self._describe_model,
+            "DescribeModelPackage": self._describe_package,
             "DescribeModelPackageGroup": self._describe_group,
             "UpdateModelPackage": self._update_package,
             "UpdatePipeline": self._update_pipeline,
@@ -134,8 +142,10 @@ class Registry:
     def _find_pipeline(self, name: str) -> None:
         """moto calls a pipeline that is not there a ValidationException."""
         if name not in self._backend.pipelines:
-            arn = f"arn:aws:sagemaker:{self.region}:{self.account_id}:pipeline/{name}"
-            raise ResourceNotFound(f"Pipeline '{arn}' does not exist.")
+            raise ResourceNotFound(f"Pipeline '{self._arn('pipeline', name)}' does not exist.")
+
+    def _arn(self, kind: str, name: str) -> str:
+        return name if name.startswith("arn:") else f"{self._prefix}:{kind}/{name}"
 
     def _create_group(self, parameters: Parameters) -> Parameters:
         """moto replaces an existing group by an empty one."""
@@ -159,17 +169,65 @@ class Registry:
                 " contains Model Packages"
             )
         del self._backend.model_package_groups[name]
+        self._versions.pop(name, None)
         return {}
 
+    @property
+    def _versions(self) -> dict[str, int]:
+        """The highest version each group ever had. Kept in moto's backend, to be saved with it."""
+        versions: dict[str, int] = self._backend.__dict__.setdefault("highest_versions", {})
+        return versions
+
     def _create_package(self, parameters: Parameters) -> Parameters:
-        """moto gives a version no status unless it is asked to."""
-        if "ModelPackageGroupName" in parameters:
-            parameters.setdefault("ModelApprovalStatus", "PendingManualApproval")
-        return self._moto("CreateModelPackage", parameters)
+        """moto gives a version no status unless it is asked to, and reuses the number of a deleted one."""
+        group = parameters.get("ModelPackageGroupName")
+        if group is None:
+            return self._moto("CreateModelPackage", parameters)
+        parameters.setdefault("ModelApprovalStatus", "PendingManualApproval")
+        with self._deleted_versions_in_place(group):
+            answer = self._moto("CreateModelPackage", parameters)
+        self._versions[group] = int(answer["ModelPackageArn"].rsplit("/", 1)[-1])
+        return answer
+
+    @contextmanager
+    def _deleted_versions_in_place(self, group: str) -> Iterator[None]:
+        """moto numbers a version by counting those of its group, so the deleted ones must be there."""
+        packages = self._backend.model_packages
+        living = sum(package.model_package_group_name == group for package in packages.values())
+        deleted = range(self._versions.get(group, living) - living)
+        packages |= {f"deleted-{n}": SimpleNamespace(model_package_group_name=group) for n in deleted}
+        try:
+            yield
+        finally:
+            for n in deleted:
+                del packages[f"deleted-{n}"]
+
+    def _describe_package(self, parameters: Parameters) -> Parameters:
+        """moto has its own words for a package that is not there."""
+        self._find_package(parameters["ModelPackageName"])
+        return self._moto("DescribeModelPackage", parameters)
+
+    def _delete_package(self, parameters: Parameters) -> Parameters:
+        """moto has no such operation."""
+        arn = self._find_package(parameters["ModelPackageName"])
+        backend = self._backend
+        del backend.model_packages[arn]
+        backend.model_package_name_mapping = {
+            name: named for name, named in backend.model_package_name_mapping.items() if named != arn
+        }
+        return {}
+
+    def _find_package(self, name: str) -> str:
+        """The ARN of the package that is so named."""
+        backend = self._backend
+        arn: str = backend.model_package_name_mapping.get(name, name)
+        if arn not in backend.model_packages:
+            raise ValidationError(f"ModelPackage {self._arn('model-package', name)} does not exist.")
+        return arn
 
     def _update_package(self, parameters: Parameters) -> Parameters:
         """moto replaces metadata, where AWS merges it, and clears the status that an update leaves out."""
-        old = self._moto("DescribeModelPackage", {"ModelPackageName": parameters["ModelPackageArn"]})
+        old = self._describe_package({"ModelPackageName": parameters["ModelPackageArn"]})
         kept = {key: old[key] for key in ("ModelApprovalStatus", "ApprovalDescription") if old.get(key)}
         metadata = {
             **old.get("CustomerMetadataProperties", {}),
@@ -177,6 +235,31 @@ class Registry:
         }
         merged = {**kept, **parameters, "CustomerMetadataProperties": metadata}
         return self._moto("UpdateModelPackage", merged)
+
+    def _create_model(self, parameters: Parameters) -> Parameters:
+        """moto replaces an existing model, and forgets its network isolation."""
+        name = parameters["ModelName"]
+        if name in self._backend._models:
+            raise ValidationError(f'Cannot create already existing model "{self._arn("model", name)}".')
+        answer = self._moto("CreateModel", parameters)
+        isolated = parameters.get("EnableNetworkIsolation", False)
+        self._backend._models[name].enable_network_isolation = isolated
+        return answer
+
+    def _describe_model(self, parameters: Parameters) -> Parameters:
+        """moto adds tags, and shows what was not given as empty."""
+        self._find_model(parameters["ModelName"])
+        model = self._moto("DescribeModel", parameters)
+        return {key: value for key, value in model.items() if key != "Tags" and value not in ({}, [])}
+
+    def _delete_model(self, parameters: Parameters) -> Parameters:
+        self._find_model(parameters["ModelName"])
+        return self._moto("DeleteModel", parameters)
+
+    def _find_model(self, name: str) -> None:
+        """moto names the model in two ways, neither of them AWS's."""
+        if name not in self._backend._models:
+            raise ValidationError(f'Could not find model "{self._arn("model", name)}".')
 
     def _update_pipeline(self, parameters: Parameters) -> Parameters:
         """moto leaves the time of the last change as it was."""

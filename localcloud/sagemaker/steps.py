@@ -24,7 +24,7 @@ from localcloud.sagemaker.transfer import TransferFailed
 
 logger = logging.getLogger("localcloud.sagemaker")
 
-JOB_STEPS = frozenset({"Processing", "Training"})
+JOB_STEPS = frozenset({"Processing", "Training", "Transform"})
 NAME_PART, SUFFIX = 20, 10  # what AWS keeps of a step's name, and the random end it adds
 
 

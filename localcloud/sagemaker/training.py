@@ -38,6 +38,9 @@ class Training:
         for channel in request.get("InputDataConfig", []):
             _check_channel(channel)
 
+    def role(self, request: Request) -> str:
+        return str(request["RoleArn"])
+
     def run(self, work: Work) -> None:
         request, workspace = work.job.request, work.workspace
         work.stage("Downloading", "Downloading input data")

@@ -6,15 +6,28 @@ The S3 client is the job role's, so a role that may not read its input fails her
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+S3_ERRORS = (ClientError, BotoCoreError)
+
 
 class TransferFailed(Exception):
     """Data did not arrive. The message is the job's FailureReason."""
+
+
+@dataclass(frozen=True)
+class S3Object:
+    """An object found under a prefix. `path` is its key below the prefix, `size` in bytes."""
+
+    bucket: str
+    key: str
+    path: str
+    size: int
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -25,19 +38,34 @@ def split_uri(uri: str) -> tuple[str, str]:
     return parts.netloc, uri.split(parts.netloc, 1)[1].lstrip("/")
 
 
-def download(s3: Any, uri: str, folder: Path) -> list[Path]:
-    """Fetches the object, or everything whose key begins with the prefix, into `folder`."""
+def find(s3: Any, uri: str) -> list[S3Object]:
+    """The object, or everything whose key begins with the prefix; raises `TransferFailed` for nothing."""
     bucket, prefix = split_uri(uri)
     try:
-        keys = [key for key in _list(s3, bucket, prefix) if not key.endswith("/")]
-        if not keys:
-            raise TransferFailed(
-                f"ClientError: Data download failed:NoSuchKey (404): no object or prefix {uri}. Please ensure"
-                " that objects exist under that S3 prefix and that the role may list and read them"
-            )
-        return [_fetch(s3, bucket, key, folder / _relative(key, prefix), folder) for key in keys]
-    except (ClientError, BotoCoreError) as error:
-        raise TransferFailed(f"ClientError: Data download failed:{_words(error)} ({uri})") from error
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        found = [
+            S3Object(bucket, item["Key"], _relative(item["Key"], prefix), item["Size"])
+            for listed in pages
+            for item in listed.get("Contents", [])
+            if not item["Key"].endswith("/")
+        ]
+    except S3_ERRORS as error:
+        raise TransferFailed(f"ClientError: Data download failed:{words(error)} ({uri})") from error
+    if not found:
+        raise TransferFailed(
+            f"ClientError: Data download failed:NoSuchKey (404): no object or prefix {uri}. Please ensure"
+            " that objects exist under that S3 prefix and that the role may list and read them"
+        )
+    return found
+
+
+def download(s3: Any, uri: str, folder: Path) -> list[Path]:
+    """Fetches the object, or everything whose key begins with the prefix, into `folder`."""
+    found = find(s3, uri)
+    try:
+        return [_fetch(s3, item, folder) for item in found]
+    except S3_ERRORS as error:
+        raise TransferFailed(f"ClientError: Data download failed:{words(error)} ({uri})") from error
 
 
 def read(s3: Any, uri: str) -> bytes:
@@ -46,8 +74,8 @@ def read(s3: Any, uri: str) -> bytes:
     try:
         body: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         return body
-    except (ClientError, BotoCoreError) as error:
-        raise TransferFailed(f"ClientError: Data download failed:{_words(error)} ({uri})") from error
+    except S3_ERRORS as error:
+        raise TransferFailed(f"ClientError: Data download failed:{words(error)} ({uri})") from error
 
 
 def upload_folder(s3: Any, folder: Path, uri: str) -> None:
@@ -65,13 +93,8 @@ def upload_file(s3: Any, path: Path, uri: str) -> None:
     bucket, key = split_uri(uri)
     try:
         s3.upload_file(str(path), bucket, key)
-    except (ClientError, BotoCoreError, S3UploadFailedError) as error:
-        raise TransferFailed(f"ClientError: Data upload failed:{_words(error)} ({uri})") from error
-
-
-def _list(s3: Any, bucket: str, prefix: str) -> list[str]:
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    return [item["Key"] for listed in pages for item in listed.get("Contents", [])]
+    except (*S3_ERRORS, S3UploadFailedError) as error:
+        raise TransferFailed(f"ClientError: Data upload failed:{words(error)} ({uri})") from error
 
 
 def _relative(key: str, prefix: str) -> str:
@@ -81,19 +104,22 @@ def _relative(key: str, prefix: str) -> str:
     return key[len(prefix.rpartition("/")[0]) :].lstrip("/")
 
 
-def _fetch(s3: Any, bucket: str, key: str, target: Path, folder: Path) -> Path:
-    if ".." in PurePosixPath(key).parts or not target.resolve().is_relative_to(folder.resolve()):
+def _fetch(s3: Any, found: S3Object, folder: Path) -> Path:
+    target = folder / found.path
+    if ".." in PurePosixPath(found.key).parts or not target.resolve().is_relative_to(folder.resolve()):
         raise TransferFailed(
-            f"ClientError: Data download failed:the key {key!r} leads outside the job's folder"
+            f"ClientError: Data download failed:the key {found.key!r} leads outside the job's folder"
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     # Streamed by hand: the transfer manager asks twice and starts threads for every file, however small.
-    with s3.get_object(Bucket=bucket, Key=key)["Body"] as body, target.open("wb") as written:
+    body = s3.get_object(Bucket=found.bucket, Key=found.key)["Body"]
+    with body, target.open("wb") as written:
         shutil.copyfileobj(body, written)
     return target
 
 
-def _words(error: Exception) -> str:
+def words(error: Exception) -> str:
+    """What S3 said: its code and message."""
     if isinstance(error, ClientError):
         details = error.response.get("Error", {})
         return f"{details.get('Code')}: {details.get('Message')}"

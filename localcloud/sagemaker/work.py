@@ -1,12 +1,13 @@
 """One job: its record, and the work while it runs.
 
-`Job` is what the API shows, `Work` what a kind of job (`processing`, `training`) has at hand while it runs.
+`Job` is what the API shows, `Work` what a kind of job (`processing`, `training`, `transform`) has at hand
+while it runs.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -37,7 +38,8 @@ def failed(reason: str) -> JobEnded:
 
 @dataclass
 class Job:
-    """A job as the API knows it. Times are seconds since 1970; `request` is what Create was given."""
+    """A job as the API knows it. Times are seconds since 1970; `request` is what Create was given, `role`
+    whom the job acts as."""
 
     kind: str
     name: str
@@ -53,6 +55,7 @@ class Job:
     exit_message: str | None = None
     results: dict[str, Any] = field(default_factory=dict)
     transitions: list[dict[str, Any]] = field(default_factory=list)
+    role: str = ""
 
     def move_to(self, detail: str, message: str = "") -> None:
         """Enters a secondary status, and leaves the one before."""
@@ -92,11 +95,24 @@ class JobKind(Protocol):
     def check(self, request: Request) -> None:
         """Raises `ValidationError` for a request that cannot be done here."""
 
+    def role(self, request: Request) -> str:
+        """The role that the job acts as."""
+
     def run(self, work: Work) -> None:
         """Does the job. Raises `JobEnded`, `TransferFailed` or `OutsideWorkspace` where it fails."""
 
     def describe(self, job: Job) -> dict[str, Any]:
         """The members of the Describe answer that only this kind has."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A process of a job. Its output goes to the job's log; stdout goes to `on_line` where that is given."""
+
+    argv: Sequence[str]
+    variables: Mapping[str, str]
+    cwd: Path
+    on_line: Callable[[str], None] | None = None
 
 
 class Work:
@@ -106,14 +122,20 @@ class Work:
         self.job, self.around, self._announce = job, around, announce
         self.workspace = Workspace(around.home / "jobs" / f"{job.kind.lower()}-{job.name}")
         self._lock = threading.Lock()
-        self._process: processes.Process | None = None
+        self._processes: list[processes.Process] = []
         self._stopping = False
-        self._log = around.log(f"/aws/sagemaker/{job.kind}Jobs", f"{job.name}/algo-1-{int(job.created)}")
+        self._log = self.open_log()
 
     @cached_property
     def s3(self) -> Any:
         """The job role's S3 client; making one takes longer than a small transfer."""
-        return self.around.s3(self.job.request["RoleArn"], self.job.name)
+        return self.around.s3(self.job.role, self.job.name)
+
+    def open_log(self, suffix: str = "") -> Any:
+        """A stream of the job's log group."""
+        job = self.job
+        stream = f"{job.name}/algo-1-{int(job.created)}{suffix}"
+        return self.around.log(f"/aws/sagemaker/{job.kind}Jobs", stream)
 
     def write_log(self, line: str) -> None:
         self._log.write(line)
@@ -127,28 +149,18 @@ class Work:
 
     def execute(self, argv: list[str], variables: Mapping[str, str], cwd: Path) -> processes.Exit:
         """Runs the container's program in a child process and waits for its end."""
-        limit = self.job.request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", 86400)
-        spec = processes.ProcessSpec(
-            name=f"sagemaker-{self.job.name}",
-            argv=tuple(argv),
-            env=self._environment(variables),
-            cwd=cwd,
-            timeout_seconds=float(limit),
-            on_line=self.write_log,
-        )
-        with self._lock:
-            self._refuse_if_stopping()
-            try:
-                self._process = processes.start(spec)
-            except OSError as error:
-                raise failed(f"AlgorithmError: {argv[0]} cannot be started: {error}") from error
-        exit_ = self._process.wait()
-        if exit_.reason == "stopped":
-            raise JobEnded("Stopped")
-        if exit_.reason == "timed_out":
-            reason = f"MaxRuntimeExceeded: the job was stopped after MaxRuntimeInSeconds={limit}"
-            raise JobEnded("Stopped", reason, "MaxRuntimeExceeded")
+        [exit_] = self.execute_all([Program(argv, variables, cwd)])
         return exit_
+
+    def execute_all(self, programs: Sequence[Program]) -> list[processes.Exit]:
+        """Runs programs side by side, each in a child process, and waits until the last has ended."""
+        exits = [process.wait() for process in self._start_all(programs)]
+        if any(exit_.reason == "stopped" for exit_ in exits):
+            raise JobEnded("Stopped")
+        if any(exit_.reason == "timed_out" for exit_ in exits):
+            reason = f"MaxRuntimeExceeded: the job was stopped after MaxRuntimeInSeconds={self._limit}"
+            raise JobEnded("Stopped", reason, "MaxRuntimeExceeded")
+        return exits
 
     def refuse_further(self) -> None:
         """From now on nothing new begins: the next stage ends the job as `Stopped`."""
@@ -156,17 +168,50 @@ class Work:
             self._stopping = True
 
     def stop(self) -> None:
-        """Ends the job wherever it is; returns when its process has ended."""
+        """Ends the job wherever it is; returns when its processes have ended."""
         self.refuse_further()
-        if self._process:
-            self._process.stop()
+        self._stop_processes()
+
+    @property
+    def _limit(self) -> int:
+        """Seconds after which the job is stopped; a day, unless the request says otherwise."""
+        limit: int = self.job.request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", 86400)
+        return limit
+
+    def _start_all(self, programs: Sequence[Program]) -> list[processes.Process]:
+        self._processes = []
+        with self._lock:
+            self._refuse_if_stopping()
+            for program in programs:
+                try:
+                    self._processes.append(processes.start(self._spec(program)))
+                except OSError as error:
+                    self._stop_processes()
+                    reason = f"AlgorithmError: {program.argv[0]} cannot be started: {error}"
+                    raise failed(reason) from error
+        return self._processes
+
+    def _stop_processes(self) -> None:
+        for process in self._processes:
+            process.stop()
+
+    def _spec(self, program: Program) -> processes.ProcessSpec:
+        return processes.ProcessSpec(
+            name=f"sagemaker-{self.job.name}",
+            argv=tuple(program.argv),
+            env=self._environment(program.variables),
+            cwd=program.cwd,
+            timeout_seconds=float(self._limit),
+            on_line=program.on_line or self.write_log,
+            on_error_line=self.write_log,
+        )
 
     def _environment(self, variables: Mapping[str, str]) -> dict[str, str]:
         own = {**self.job.request.get("Environment", {}), **variables}
         return {
             **processes.base_environment(),
             "HOME": str(self.workspace.root),
-            **self.around.environment(self.job.request["RoleArn"], self.job.name),
+            **self.around.environment(self.job.role, self.job.name),
             **{key: self.workspace.localise(value) for key, value in own.items()},
         }
 

@@ -34,10 +34,12 @@ class FakeS3:
 
     def paginate(self, Bucket: str, Prefix: str) -> Iterator[dict[str, Any]]:  # noqa: N803 - boto3's names
         self._check("ListObjectsV2")
-        keys = [
-            uri.split("/", 3)[3] for uri in sorted(self.objects) if uri.startswith(f"s3://{Bucket}/{Prefix}")
+        found = [
+            {"Key": uri.split("/", 3)[3], "Size": len(self.objects[uri])}
+            for uri in sorted(self.objects)
+            if uri.startswith(f"s3://{Bucket}/{Prefix}")
         ]
-        yield {"Contents": [{"Key": key} for key in keys]} if keys else {}
+        yield {"Contents": found} if found else {}
 
     def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
         self._check("GetObject")

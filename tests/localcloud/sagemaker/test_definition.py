@@ -42,8 +42,8 @@ def change_type(document: Document) -> None:
     step(document, "Train")["Type"] = "Guess"
 
 
-def ask_for_transform(document: Document) -> None:
-    step(document, "Train")["Type"] = "Transform"
+def ask_for_tuning(document: Document) -> None:
+    step(document, "Train")["Type"] = "Tuning"
 
 
 def enable_caching(document: Document) -> None:
@@ -149,7 +149,7 @@ def give_a_wrong_default(document: Document) -> None:
     ("change", "words"),
     [
         (change_type, "step Train: unknown step type 'Guess'"),
-        (ask_for_transform, "steps of type Transform are not implemented by the local cloud"),
+        (ask_for_tuning, "steps of type Tuning are not implemented by the local cloud"),
         (enable_caching, "step Train: step caching is not implemented locally"),
         (repeat_a_name, "two steps are called Prepare"),
         (repeat_a_nested_name, "two steps are called Prepare"),

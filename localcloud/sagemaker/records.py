@@ -1,0 +1,172 @@
+"""Batch transform's own part of the work: an object cut into payloads, rows filtered and joined.
+
+Everything here is a function of bytes and text. The worker process (`transform_worker`) puts S3 before it and
+the container behind it; `transform` asks it whether a request's filters can be read.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+MEGABYTE = 1024 * 1024
+
+Fields = list[str]
+Invoke = Callable[[bytes], bytes]
+
+_INDEXES = re.compile(r"\$\[\s*(-?\d+(?:\s*,\s*-?\d+)*)\s*\]")
+_SLICE = re.compile(r"\$\[\s*(-?\d*)\s*:\s*(-?\d*)\s*\]")
+
+
+class BadFilter(ValueError):
+    """A JSONPath that SageMaker does not apply to CSV rows."""
+
+
+class BadRecords(Exception):
+    """Data that the transform cannot cut, filter or join. The message is for the job's FailureReason."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A JSONPath over a CSV row, which is an array: `$`, `$[0]`, `$[0,-1]`, `$[1:]`, `$[:-1]`.
+
+    The end of a slice is not part of it, as in JSONPath. The developer guide says that it is; the examples
+    that people run (`$[:-1]` drops the last column) say otherwise.
+    """
+
+    text: str
+    select: Callable[[Fields], Fields]
+
+    @property
+    def everything(self) -> bool:
+        return self.text in ("$", "$[*]")
+
+    def __call__(self, fields: Fields) -> Fields:
+        """The selected fields. Raises `BadRecords` for a row that does not have them."""
+        try:
+            selected = self.select(fields)
+        except IndexError:
+            selected = []
+        if not selected:
+            raise BadRecords(
+                f"The filter {self.text} selects what a row of {len(fields)} columns does not have"
+            )
+        return selected
+
+
+def parse_filter(text: str) -> Filter:
+    """Raises `BadFilter`."""
+    if text in ("", "$", "$[*]"):
+        return Filter(text or "$", lambda fields: fields)
+    if match := _INDEXES.fullmatch(text):
+        indexes = [int(index) for index in match[1].split(",")]
+        return Filter(text, lambda fields: [fields[index] for index in indexes])
+    if match := _SLICE.fullmatch(text):
+        start, end = (int(bound) if bound else None for bound in match.groups())
+        return Filter(text, lambda fields: fields[start:end])
+    raise BadFilter(f"{text!r} cannot be applied to CSV: use $, $[<index>, …] or $[<start>:<end>]")
+
+
+def payloads(chunks: Iterable[bytes], most: int, *, single: bool) -> Iterator[bytes]:
+    """Lines, as many together as fit into `most` bytes, or one by one.
+
+    Raises `BadRecords` for a line that does not fit. Holds one payload and one chunk at a time.
+    """
+    pending = b""
+    for chunk in chunks:
+        pending += chunk
+        while len(pending) > most:
+            cut = pending.rfind(b"\n", 0, most) + 1
+            if not cut:
+                raise BadRecords(f"A record is larger than MaxPayloadInMB={most // MEGABYTE}")
+            yield from _lines(pending[:cut], single)
+            pending = pending[cut:]
+    yield from _lines(pending, single)
+
+
+def whole(chunks: Iterable[bytes], most: int) -> Iterator[bytes]:
+    """The object as one payload, none when it is empty. Raises `BadRecords` for more than `most` bytes."""
+    payload = b""
+    for chunk in chunks:
+        payload += chunk
+        if len(payload) > most:
+            raise BadRecords(f"The object is larger than MaxPayloadInMB={most // MEGABYTE} and is not split")
+    if payload:
+        yield payload
+
+
+def _lines(block: bytes, single: bool) -> Iterator[bytes]:
+    if single:
+        yield from block.splitlines(keepends=True)
+    elif block:
+        yield block
+
+
+@dataclass(frozen=True)
+class DataProcessing:
+    """What goes to the model of each row, and what of the row and its prediction goes to the output."""
+
+    input_filter: Filter
+    output_filter: Filter
+    join: bool
+
+    @property
+    def leaves_alone(self) -> bool:
+        return self.input_filter.everything and self.output_filter.everything and not self.join
+
+    def apply(self, payload: bytes, invoke: Invoke) -> bytes:
+        """The output lines of a payload; `invoke` answers one line for each that it is given."""
+        text = payload.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
+        lines = [line for line in text.split("\n") if line]
+        if not lines:
+            return b""
+        table = _quoted if '"' in text else _plain
+        given = "".join(f"{table.write(self.input_filter(table.read(line)))}\n" for line in lines)
+        answer = invoke(given.encode("utf-8", "surrogateescape")).decode("utf-8")
+        predictions = answer.rstrip("\n").split("\n")
+        if len(predictions) != len(lines):
+            raise BadRecords("Fail to join data: mismatched line count between the input and the output")
+        rows = zip(lines, predictions, strict=True)
+        kept = "".join(f"{table.write(self._keep(table, line, prediction))}\n" for line, prediction in rows)
+        return kept.encode("utf-8", "surrogateescape")
+
+    def _keep(self, table: Table, line: str, prediction: str) -> Fields:
+        joined = table.read(line) + table.read(prediction) if self.join else table.read(prediction)
+        return self.output_filter(joined)
+
+
+def parse_processing(written: Mapping[str, str]) -> DataProcessing:
+    """The request's DataProcessing. Raises `BadFilter`."""
+    return DataProcessing(
+        input_filter=parse_filter(written.get("InputFilter", "$")),
+        output_filter=parse_filter(written.get("OutputFilter", "$")),
+        join=written.get("JoinSource", "None") == "Input",
+    )
+
+
+@dataclass(frozen=True)
+class Table:
+    """How a line becomes fields and fields a line."""
+
+    read: Callable[[str], Fields]
+    write: Callable[[Fields], str]
+
+
+def _read_quoted(line: str) -> Fields:
+    try:
+        return next(csv.reader([line], strict=True))
+    except csv.Error as error:
+        raise BadRecords(f"Failed to parse a line as CSV: {error}") from error
+
+
+def _write_quoted(fields: Fields) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(fields)
+    return line.getvalue()
+
+
+_plain = Table(read=lambda line: line.split(","), write=",".join)
+_quoted = Table(read=_read_quoted, write=_write_quoted)
