@@ -93,11 +93,17 @@ def _resources(execution: Execution) -> list[str]:
     return [execution.pipeline_arn, execution.arn]
 
 
-def _with_milliseconds(described: dict[str, Any]) -> dict[str, Any]:
-    """Job events carry their times as milliseconds."""
+def _with_milliseconds(value: Any) -> Any:
+    """Job events carry their times as milliseconds, those of the status transitions too."""
+    if isinstance(value, list):
+        return [_with_milliseconds(item) for item in value]
+    if not isinstance(value, dict):
+        return value
     return {
-        key: int(value * 1000) if key.endswith("Time") and isinstance(value, int | float) else value
-        for key, value in described.items()
+        key: int(item * 1000)
+        if key.endswith("Time") and isinstance(item, int | float)
+        else _with_milliseconds(item)
+        for key, item in value.items()
     }
 
 
