@@ -44,13 +44,19 @@ class Alert:
 
 
 def parse_alert(message: Mapping[str, Any]) -> Alert:
-    """A `ReceiveMessage` message as an alert; one that did not come through SNS is shown as it is."""
+    """A `ReceiveMessage` message as an alert; one that did not come through SNS is shown as it is.
+
+    What an event rule says has no subject, so its first line serves as one.
+    """
     said = _envelope(message["Body"])
+    text = _unquoted(str(said.get("Message", message["Body"])))
+    first, _, rest = text.partition("\n")
+    subject = said.get("Subject")
     return Alert(
         message_id=str(said.get("MessageId") or message["MessageId"]),
         sent_at=datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC),
-        subject=str(said.get("Subject") or ""),
-        text=str(said.get("Message", message["Body"])),
+        subject=str(subject or first),
+        text=text if subject else rest,
     )
 
 
@@ -126,6 +132,13 @@ def _put_back(sqs: Any, url: str, receipts: list[str]) -> None:
 
 def _batches(items: list[str]) -> Iterable[list[str]]:
     return (items[start : start + BATCH] for start in range(0, len(items), BATCH))
+
+
+def _unquoted(text: str) -> str:
+    """EventBridge sends the lines of a rule's text each in quotes."""
+    lines = text.splitlines()
+    quoted = lines and all(len(line) > 1 and line[0] == line[-1] == '"' for line in lines)
+    return "\n".join(line[1:-1] for line in lines) if quoted else text
 
 
 def _envelope(body: str) -> Mapping[str, Any]:

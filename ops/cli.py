@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from ops.commands import alerts, demo, logs, models, runs, schedule, train, up
+from ops.commands import alerts, demo, logs, models, predict, runs, schedule, train, up
 from ops.errors import ExitCode, OpsError
 
 app = typer.Typer(
@@ -30,7 +30,7 @@ def titanic(
         bool, typer.Option("--debug", envvar="TITANIC_DEBUG", help="Show tracebacks.", show_default=False)
     ] = False,
 ) -> None:
-    """Train, judge and look after the project's models: on the local cloud or on AWS.
+    """Train, judge, use and look after the project's models: on the local cloud or on AWS.
 
     Which cloud: --profile NAME, else AWS_ENDPOINT_URL, else AWS credentials in the environment, else the
     local cloud that `titanic up` started. The first line a command prints says which it was.
@@ -39,7 +39,7 @@ def titanic(
     Exit codes:
         0    done
         1    the run failed, or the command could not do what was asked
-        2    the run ended well and its model was rejected
+        2    nothing broke, but there is no model to use: the run's was rejected, or none is approved
         3    no cloud: none chosen, none reachable, or no valid credentials
         64   the command line is wrong
         130  ended by Ctrl-C (143: by SIGTERM)
@@ -49,6 +49,7 @@ def titanic(
         titanic demo             everything, on this machine
         titanic up --detach      the local cloud, to try things on
         titanic train            one run
+        titanic predict          predictions by the approved model
     """
 
 
@@ -56,6 +57,7 @@ app.command()(up.up)
 app.command()(up.down)
 app.command()(demo.demo)
 app.command()(train.train)
+app.command()(predict.predict)
 app.add_typer(runs.app, name="runs")
 app.command()(models.models)
 app.command()(models.approve)

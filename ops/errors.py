@@ -22,7 +22,7 @@ class ExitCode(IntEnum):
 
     OK = 0
     FAILED = 1
-    REJECTED = 2
+    NO_MODEL = 2
     NO_CLOUD = 3
     USAGE = 64
     INTERRUPTED = 130

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,12 @@ from ops.names import ROOT
 
 if TYPE_CHECKING:
     from localcloud.control import Cloud
+    from ops.dataset import TitanicTables
     from ops.output import Output
     from ops.target import Target
 
 RAW_KEY = "raw/titanic.csv"
+NEW_PASSENGERS_KEY = "raw/new_passengers/held-out.csv"
 EXAMPLES = "raw/examples"
 _INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -107,10 +109,11 @@ def deploy(there: Target, out: Output) -> None:
 
 
 def provide_tables(there: Target, out: Output) -> None:
-    """Makes sure that there is something to read: for a run without a source, and for those of `events/`."""
+    """Makes sure that there is something to read: for runs without a source, and for those of `events/`."""
     put_example_tables(there)
-    if not _has_raw_table(there):
-        put_raw_table(there, out)
+    for key, put in ((RAW_KEY, put_raw_table), (NEW_PASSENGERS_KEY, put_new_passengers)):
+        if not _exists(there, key):
+            put(there, out)
 
 
 def put_example_tables(there: Target) -> None:
@@ -122,16 +125,35 @@ def put_example_tables(there: Target) -> None:
 
 
 def put_raw_table(there: Target, out: Output) -> None:
-    """Writes the Titanic table to where a run reads it by default."""
+    """Writes the passengers to train on to where a training run reads them by default."""
+    passengers = tables().training
+    out.note(f"{len(passengers)} passengers to train on are at {_put_table(there, RAW_KEY, passengers)}.")
+
+
+def put_new_passengers(there: Target, out: Output) -> str:
+    """Writes those who were kept aside, without their fate, to where a batch run reads; the file's URI."""
+    passengers = tables().new_passengers
+    uri = _put_table(there, NEW_PASSENGERS_KEY, passengers)
+    out.note(f"{len(passengers)} passengers nobody has trained on are at {uri}.")
+    return uri
+
+
+def tables() -> TitanicTables:
+    """The real table in its three parts. Raises `OpsError` where it is not on this machine."""
     from ops import dataset
 
     try:
-        passengers = dataset.titanic_tables().training
+        return dataset.titanic_tables()
     except dataset.DatasetUnavailable as error:
         raise OpsError(_sentence(str(error))) from error
+
+
+def _put_table(there: Target, key: str, rows: Sequence[Mapping[str, str]]) -> str:
+    from ops import dataset
+
     bucket = there.names["data_bucket"]
-    there.client("s3").put_object(Bucket=bucket, Key=RAW_KEY, Body=dataset.csv_bytes(passengers))
-    out.note(f"The Titanic table ({len(passengers)} passengers) is at s3://{bucket}/{RAW_KEY}.")
+    there.client("s3").put_object(Bucket=bucket, Key=key, Body=dataset.csv_bytes(rows))
+    return f"s3://{bucket}/{key}"
 
 
 def _start(port: int | None, enforce_iam: bool) -> Started:
@@ -154,8 +176,8 @@ def _undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _has_raw_table(there: Target) -> bool:
-    listed = there.client("s3").list_objects_v2(Bucket=there.names["data_bucket"], Prefix=RAW_KEY, MaxKeys=1)
+def _exists(there: Target, key: str) -> bool:
+    listed = there.client("s3").list_objects_v2(Bucket=there.names["data_bucket"], Prefix=key, MaxKeys=1)
     return bool(listed.get("KeyCount"))
 
 

@@ -10,7 +10,7 @@ from string import Template
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-ONE_OF_MANY = ("function", "role", "rule", "schedule")
+ONE_OF_MANY = ("endpoint", "function", "role", "rule", "schedule")
 """Keys of `project.json` whose pattern names many things: each takes the thing's own name."""
 
 
@@ -54,6 +54,10 @@ class Names:
     def role(self, name: str) -> str:
         """Deployed name of the role described in `iam/<name>.json` or of the function `name`."""
         return self._one_of("role", name)
+
+    def endpoint(self, name: str) -> str:
+        """Deployed name of an endpoint; of an empty `name` the beginning of them all."""
+        return self._one_of("endpoint", name)
 
     def rule(self, name: str) -> str:
         """Deployed name of the EventBridge rule `name` of `events/rules.json`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,18 +14,22 @@ from rich.text import Text
 from ops.alerts import Alert
 from ops.history import Row, in_words
 from ops.pipeline import Step
+from ops.predictions import Drift
 from ops.registry import METRICS, ModelVersion
 from ops.report import RunReport
 from ops.run_logs import Line
 from ops.runs import Run
 from ops.schedules import Schedule
+from ops.scoring import THRESHOLD, Score
 
 PIPELINE_STATE = "WaitForTraining"
 """The state while which the pipeline's steps run: they are shown beneath it."""
 
 _DECISION_STYLES = {
     "registered": "green",
+    "published": "green",
     "rejected": "yellow",
+    "no_approved_model": "yellow",
     "failed": "red",
     "aborted": "red",
     "timed_out": "red",
@@ -97,7 +101,14 @@ def step_note(step: Step) -> str:
 
 
 def report(console: Console, told: RunReport) -> None:
-    """A run's end: decision, metrics against thresholds, where everything lies, what next."""
+    """A run's end: what it came to, where everything lies, what next."""
+    outcome(console, told)
+    places(console, told)
+    next_commands(console, told.next_commands)
+
+
+def outcome(console: Console, told: RunReport) -> None:
+    """What a run came to: decision, failure in words, metrics against thresholds, predictions, drift."""
     style = _DECISION_STYLES.get(told.run.decision or "", "bold")
     console.print()
     console.print(Text(told.headline, style=f"bold {style}"))
@@ -107,19 +118,29 @@ def report(console: Console, told: RunReport) -> None:
     if told.checks:
         console.print(_checks(told))
         console.print()
+    if told.predictions and told.predictions.head:
+        console.print(head(told.predictions.head))
+        console.print()
+    if told.drift:
+        _drift(console, told.drift)
+        console.print()
+
+
+def places(console: Console, told: RunReport) -> None:
+    """Where everything of a run lies."""
     _pairs(console, [("run", f"{told.run.run_id} ({seconds(told.run.seconds())})"), *_places(told)])
     console.print()
-    _next(console, told.next_commands)
 
 
 def runs_table(found: Iterable[Run]) -> Table:
     """`titanic runs`."""
-    table = _table("run", "status", "decision", "started (UTC)", ">took")
+    table = _table("run", "kind", "status", "decision", "started (UTC)", ">took")
     table.add_column("why", overflow="fold")
     for run in found:
         decision = run.decision or ""
         table.add_row(
             run.run_id,
+            run.kind.replace("_", " "),
             run.status,
             Text(decision, style=_DECISION_STYLES.get(decision, "")),
             f"{run.started_at.astimezone(UTC):%m-%d %H:%M}",  # Step Functions forgets after 90 days
@@ -171,6 +192,41 @@ def alert(console: Console, sent: Alert) -> None:
         console.print(Text(f"  {line}"), soft_wrap=True)
 
 
+def head(rows: Sequence[Sequence[str]]) -> Table:
+    """The first rows of a file, its header first; numbers stand to the right."""
+    table = _table(*(f">{name}" for name in rows[0]))
+    for row in rows[1:]:
+        table.add_row(*(_rounded(value) for value in row))
+    return table
+
+
+def fates(
+    console: Console,
+    probabilities: Mapping[str, float],
+    survived: Mapping[str, bool],
+    names: Mapping[str, str],
+) -> None:
+    """A few passengers with what was predicted and what happened: the surest, and the most mistaken."""
+    known = sorted(probabilities.keys() & survived, key=lambda identity: probabilities[identity])
+    mistaken = sorted(known, key=lambda identity: abs(probabilities[identity] - survived[identity]))[-2:]
+    table = _table(">PassengerId", "name", ">probability", "survived", "")
+    for identity in dict.fromkeys([*known[-2:], *known[:2], *mistaken]):
+        right = (probabilities[identity] >= THRESHOLD) == survived[identity]
+        verdict = Text("right", "green") if right else Text("wrong", "yellow")
+        fate = "yes" if survived[identity] else "no"
+        table.add_row(identity, names[identity][:36], number(probabilities[identity]), fate, verdict)
+    console.print(table)
+    console.print()
+
+
+def score(console: Console, found: Score, at_training: Mapping[str, Any]) -> None:
+    """How right the predictions were, beside what evaluation had promised."""
+    table = _table("metric", f">{found.rows} new passengers", ">at training")
+    for metric, value in (("accuracy", found.accuracy), ("auc", found.auc)):
+        table.add_row(metric, number(value), number(at_training.get(metric)))
+    console.print(table)
+
+
 def seconds(value: float) -> str:
     """A duration as a person reads it: 0.4 s, 2 min 05 s, 1 h 02 min."""
     if value < 60:
@@ -184,6 +240,11 @@ def seconds(value: float) -> str:
 
 def number(value: object) -> str:
     return f"{value:.3f}" if isinstance(value, (int, float)) else "" if value is None else str(value)
+
+
+def _rounded(text: str) -> str:
+    """A probability with three decimals; an id as it is."""
+    return f"{float(text):.3f}" if "." in text or "e" in text else text
 
 
 def _row_mark(row: Row) -> Text:
@@ -212,6 +273,24 @@ def _checks(told: RunReport) -> Table:
     return table
 
 
+def _drift(console: Console, drift: Drift) -> None:
+    """One line when nothing moved; what moved, and by how much, when something did."""
+    if drift.reason:
+        console.print(Text(f"Drift could not be measured: {drift.reason}", "yellow"), soft_wrap=True)
+        return
+    if not drift.above_threshold:
+        most = drift.shifts[0]
+        said = f"{most.variable} moved most, {number(most.psi)}; from {drift.threshold} on a warning is sent"
+        console.print(Text.assemble("No drift", (f" (population stability index: {said})", "dim")))
+        return
+    table = _table("variable", ">PSI", ">chance", "")
+    for shift in drift.shifts:
+        verdict = Text("drift", "yellow") if shift.above else Text("")
+        table.add_row(shift.variable, number(shift.psi), number(shift.noise), verdict)
+    console.print(Text(f"Drift: the batch is not like the training data (above {drift.threshold})", "yellow"))
+    console.print(table)
+
+
 def _places(told: RunReport) -> list[tuple[str, str]]:
     places = [(name.replace("_", " "), uri) for name, uri in told.locations.items()]
     if told.model_package_arn:
@@ -229,7 +308,8 @@ def _pairs(console: Console, pairs: Sequence[tuple[str, str]]) -> None:
         console.print(Text.assemble((name.ljust(width + 2), "dim"), value), soft_wrap=True)
 
 
-def _next(console: Console, commands: Sequence[tuple[str, str]]) -> None:
+def next_commands(console: Console, commands: Sequence[tuple[str, str]]) -> None:
+    """Commands to type next, each with what it does."""
     width = max(len(command) for command, _ in commands)
     for index, (command, does) in enumerate(commands):
         lead = "next  " if index == 0 else "      "

@@ -12,24 +12,35 @@ from typing import Any
 from ops import pipeline, registry, runs
 from ops.errors import ExitCode, VersionNotFound
 from ops.history import Failure, History, Row, in_words
+from ops.predictions import Drift, Predictions, parse_drift, read_predictions
 from ops.runs import Run
 from ops.target import Target
 
 _HEADLINES = {
     "registered": "Model registered",
     "rejected": "Model rejected",
+    "published": "Predictions published",
+    "no_approved_model": "No predictions",
     "failed": "Run failed",
     "aborted": "Run stopped before its end",
     "timed_out": "Run took too long and was ended",
 }
 _HINTS = {
     "RunInProgress": ("titanic runs", "shows the run that is going on; start again when it has ended"),
-    "InvalidInput": ("titanic train --help", "lists what a run can be started with"),
+    "InvalidInput": ("titanic {command} --help", "lists what a run can be started with"),
+    "NoApprovedModel": ("titanic models", "shows the versions, and `titanic approve VERSION` approves one"),
     "SourceNotFound": ("aws s3 ls --recursive s3://{bucket}/raw/", "shows the tables there are"),
     "CodeBundleNotFound": (
         "aws s3 ls --recursive s3://{bucket}/pipeline/code/",
         "shows the bundles there are",
     ),
+}
+_COMMANDS = {runs.TRAINING: "train", runs.BATCH_INFERENCE: "predict"}
+_EXIT_CODES = {
+    "registered": ExitCode.OK,
+    "published": ExitCode.OK,
+    "rejected": ExitCode.NO_MODEL,
+    "no_approved_model": ExitCode.NO_MODEL,
 }
 
 
@@ -63,7 +74,10 @@ class RunFailure:
 
 @dataclass(frozen=True)
 class RunReport:
-    """One run as `runs show` and the end of `train` tell it. `locations` maps a name to an S3 URI."""
+    """One run as `runs show` tells it, and the end of `train` and `predict`.
+
+    `model` is the version that was registered, or predicted with. `locations` maps a name to an S3 URI.
+    """
 
     run: Run
     checks: Sequence[Check] = ()
@@ -77,6 +91,8 @@ class RunReport:
     console_link: str | None = None
     bucket: str = ""
     manifest: Mapping[str, Any] | None = None
+    predictions: Predictions | None = None
+    drift: Drift | None = None
 
     @property
     def headline(self) -> str:
@@ -88,6 +104,9 @@ class RunReport:
             return ": ".join([said, *filter(None, [", ".join(self.shortfalls)])])
         if self.model and self.run.decision == "registered":
             return f"{said}: version {self.model.version}, {_words(self.model.status)}"
+        if self.predictions:
+            by = f" by model version {self.model.version}" if self.model else ""
+            return f"{said}: {self.predictions.rows} rows{by}"
         return said
 
     @property
@@ -107,12 +126,15 @@ class RunReport:
             return [show]
         if self.failure:
             hint = _HINTS.get(self.failure.error)
-            hints = [(hint[0].format(bucket=self.bucket), hint[1])] if hint else []
+            command = _COMMANDS[self.run.kind]
+            hints = [(hint[0].format(bucket=self.bucket, command=command), hint[1])] if hint else []
             return [
                 *hints,
                 (f"titanic logs {self.run.run_id}", "shows what every job of the run printed"),
                 show,
             ]
+        if self.predictions:
+            return [(f"aws s3 cp --recursive {self.predictions.uri} predictions/", "fetches them"), show]
         if self.model and self.model.status == "PendingManualApproval":
             approve = (f"titanic approve {self.model.version}", "puts the model to use")
             return [approve, (f"titanic reject {self.model.version}", "keeps it out of use"), show]
@@ -129,6 +151,8 @@ class RunReport:
             "approval_status": self.model.status if self.model else None,
             "manifest_uri": self.locations.get("manifest"),
             "locations": dict(self.locations),
+            "predictions": self.predictions.to_json() if self.predictions else None,
+            "drift": self.drift.to_json() if self.drift else None,
             "states": [_row_json(row) for row in self.rows] or (self.manifest or {}).get("states", []),
             "steps": [_step_json(step) for step in self.steps],
             "console_link": self.console_link,
@@ -137,16 +161,15 @@ class RunReport:
 
 
 def exit_code(run: Run) -> ExitCode:
-    """What `train` and `demo` end with."""
-    if run.decision == "rejected":
-        return ExitCode.REJECTED
-    return ExitCode.OK if run.decision == "registered" else ExitCode.FAILED
+    """What `train`, `predict` and `demo` end with."""
+    return _EXIT_CODES.get(run.decision or "", ExitCode.FAILED)
 
 
 def gather(target: Target, run: Run, history: History | None = None) -> RunReport:
     """Everything that is known of `run`; `history` spares reading it again after watching."""
     history = history or _history_of(target, run)
     manifest = runs.read_manifest(target, run.run_id)
+    known = {**(manifest or {}), **history.data}
     pipeline_arn = _pipeline_arn(history, manifest)
     steps = pipeline.list_steps(target, pipeline_arn) if pipeline_arn else []
     package_arn = _package_arn(history, manifest)
@@ -154,6 +177,7 @@ def gather(target: Target, run: Run, history: History | None = None) -> RunRepor
     bucket = target.names["data_bucket"]
     model_uri = model.model_uri if model else pipeline.trained_model_uri(target, steps)
     evaluation = history.data.get("evaluation") or {}
+    published = read_predictions(target, known)
     return RunReport(
         run=run,
         checks=parse_checks(evaluation.get("checks") or (manifest or {}).get("checks") or []),
@@ -163,6 +187,8 @@ def gather(target: Target, run: Run, history: History | None = None) -> RunRepor
         model_package_arn=package_arn,
         locations=_locations(bucket, run, history, manifest)
         | _present(
+            predictions=published.uri if published else None,
+            latest=f"s3://{bucket}/predictions/latest.json" if published else None,
             evaluation=evaluation.get("evaluation_uri") or (model.evaluation_uri if model else None),
             model=model_uri,
         ),
@@ -171,6 +197,8 @@ def gather(target: Target, run: Run, history: History | None = None) -> RunRepor
         console_link=runs.console_link(target, run.execution_arn),
         bucket=bucket,
         manifest=manifest,
+        predictions=published,
+        drift=parse_drift(known),
     )
 
 
@@ -225,8 +253,9 @@ def _pipeline_arn(history: History, manifest: Mapping[str, Any] | None) -> str |
 
 
 def _package_arn(history: History, manifest: Mapping[str, Any] | None) -> str | None:
-    judged = (history.data.get("evaluation") or {}).get("model_package_arn")
-    return judged or _arns(manifest).get("model_package")
+    """The version that the run made, or predicted with."""
+    known = history.data.get("evaluation") or history.data.get("approved") or {}
+    return known.get("model_package_arn") or _arns(manifest).get("model_package")
 
 
 def _arns(manifest: Mapping[str, Any] | None) -> Mapping[str, Any]:

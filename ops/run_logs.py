@@ -1,4 +1,4 @@
-"""Everything a run printed, wherever it ran: Lambdas, the Glue job, the pipeline's jobs, in time order.
+"""Everything a run printed, wherever it ran: Lambdas, the Glue job, SageMaker's jobs, in time order.
 
 Glue and SageMaker name a log stream after the job, so the run's own streams are known. A Lambda's stream
 is shared by its invocations: those of the run's time are taken, except the ones that name another run.
@@ -168,11 +168,15 @@ def _function_sources(target: Target, run: Run) -> list[Source]:
 
 
 def _job_sources(target: Target, run: Run) -> Iterator[Source]:
-    """The log streams of the run's Glue job and of its pipeline's jobs."""
+    """The log streams of the run's Glue job, of its pipeline's jobs and of its transform job."""
     job = target.names["prepare_job"].removeprefix(target.names.function(""))
     for job_run_id in glue_job_runs(target, run):
         for group in GLUE_GROUPS:
             yield Source(job, group, job_run_id)
+    if run.kind == runs.BATCH_INFERENCE:
+        # Named by state CreateTransformJob.
+        yield Source("transform", SAGEMAKER_GROUPS["TransformJob"], f"batch-{run.run_id}/")
+        return
     pipeline_arn = pipeline.find_execution(target, run.run_id)
     for step in pipeline.list_steps(target, pipeline_arn) if pipeline_arn else []:
         if step.job:

@@ -1,11 +1,13 @@
-"""Training runs: who they are, how they ended, what they left. Read from Step Functions and S3.
+"""Runs: who they are, how they ended, what they left. Read from Step Functions and S3.
 
-A run is one execution of the training state machine. Its id is computed from the execution alone, so a
-run is found by its id, by its execution's name or by its ARN, with or without a manifest.
+A run is one execution of a state machine, and the machine says its kind. Its id is computed from the
+execution alone, so a run is found by its id, by its execution's name or by its ARN, with or without a
+manifest.
 """
 
 from __future__ import annotations
 
+import heapq
 import json
 import re
 import secrets
@@ -22,16 +24,21 @@ from ops.errors import RunNotFound, UsageError
 from ops.history import Failure, in_words
 from ops.target import Target
 
+TRAINING, BATCH_INFERENCE = KINDS = ("training", "batch_inference")
+"""Each has a machine in `statemachines/` and a name in `project.json`."""
 _ABSENT_OBJECT = {"NoSuchKey", "404", "NoSuchBucket", "NotFound"}
 _RUN_ID = re.compile(r"\d{8}-([0-9a-f]{10})")
 _DECISION_OF_STATUS = {"FAILED": "failed", "ABORTED": "aborted", "TIMED_OUT": "timed_out"}
+_DECISION_OF_ERROR = {"NoApprovedModel": "no_approved_model"}
+"""Executions that failed in a way that is an outcome of its own."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One execution of the training machine. Times are UTC; `output` is what the machine ended with."""
+    """One execution of a machine. Times are UTC; `output` is what the machine ended with."""
 
     run_id: str
+    kind: str
     execution_arn: str
     status: str
     started_at: datetime
@@ -45,15 +52,21 @@ class Run:
         return self.execution_arn.rsplit(":", 1)[-1]
 
     @property
+    def title(self) -> str:
+        """The kind as a sentence begins: `Batch inference`."""
+        return self.kind.replace("_", " ").capitalize()
+
+    @property
     def running(self) -> bool:
         return self.status == "RUNNING"
 
     @property
     def decision(self) -> str | None:
-        """registered, rejected, failed, aborted or timed_out; None while it runs."""
+        """What it came to, e.g. `registered` or `no_approved_model`; None while it runs."""
         if self.status == "SUCCEEDED":
             return self.output.get("decision") or self.output.get("outcome")
-        return _DECISION_OF_STATUS.get(self.status)
+        named = _DECISION_OF_ERROR.get(self.failure.error) if self.failure else None
+        return named or _DECISION_OF_STATUS.get(self.status)
 
     def seconds(self, now: datetime | None = None) -> float:
         return ((self.stopped_at or now or datetime.now(UTC)) - self.started_at).total_seconds()
@@ -61,6 +74,7 @@ class Run:
     def to_json(self) -> dict[str, Any]:
         return {
             "run_id": self.run_id,
+            "kind": self.kind,
             "execution_arn": self.execution_arn,
             "status": self.status,
             "decision": self.decision,
@@ -106,15 +120,23 @@ def find_run(target: Target, wanted: str) -> Run:
 
 def describe_run(target: Target, execution_arn: str) -> Run:
     """The run of an execution as Step Functions knows it."""
-    return parse_execution(target.client("stepfunctions").describe_execution(executionArn=execution_arn))
+    answer = target.client("stepfunctions").describe_execution(executionArn=execution_arn)
+    return parse_execution(answer, kind_of(target, execution_arn))
 
 
-def parse_execution(answer: Mapping[str, Any]) -> Run:
+def kind_of(target: Target, execution_arn: str) -> str:
+    """What an execution's machine does: `arn:aws:states:<region>:<account>:execution:<machine>:<name>`."""
+    machine = execution_arn.split(":")[6]
+    return next(kind for kind in KINDS if target.names[f"{kind}_state_machine"] == machine)
+
+
+def parse_execution(answer: Mapping[str, Any], kind: str) -> Run:
     """A `DescribeExecution` answer as a run."""
     execution_input = json_object(answer.get("input"))
     status = str(answer["status"])
     return Run(
         run_id=run_id_of(answer["executionArn"], answer["startDate"], execution_input),
+        kind=kind,
         execution_arn=answer["executionArn"],
         status=status,
         started_at=answer["startDate"],
@@ -131,6 +153,7 @@ def run_of_manifest(manifest: Mapping[str, Any]) -> Run:
     failure = manifest.get("failure")
     return Run(
         run_id=manifest["run_id"],
+        kind=manifest["kind"],
         execution_arn=manifest["execution_arn"],
         status=next((s for s, d in _DECISION_OF_STATUS.items() if d == decision), "SUCCEEDED"),
         started_at=datetime.fromisoformat(manifest["started_at"]),
@@ -160,21 +183,21 @@ def manifest_uri(target: Target, run_id: str) -> str:
     return f"s3://{target.names['data_bucket']}/runs/{run_id}/manifest.json"
 
 
-def start_run(target: Target, execution_input: Any, *, by: str) -> Run:
-    """Starts a training run with this input, as it is: the machine itself refuses what it does not know.
+def start_run(target: Target, kind: str, execution_input: Any, *, by: str) -> Run:
+    """Starts a run with this input, as it is: the machine itself refuses what it does not know.
 
     The execution is named here and not by AWS, so that a request repeated after a timeout starts no
     second run.
     """
     name = f"{by}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     answer = target.client("stepfunctions").start_execution(
-        stateMachineArn=state_machine_arn(target), name=name, input=json.dumps(execution_input)
+        stateMachineArn=state_machine_arn(target, kind), name=name, input=json.dumps(execution_input)
     )
     return describe_run(target, answer["executionArn"])
 
 
-def state_machine_arn(target: Target) -> str:
-    return target.names.arn("states", f"stateMachine:{target.names['training_state_machine']}")
+def state_machine_arn(target: Target, kind: str) -> str:
+    return target.names.arn("states", f"stateMachine:{target.names[f'{kind}_state_machine']}")
 
 
 def console_link(target: Target, execution_arn: str) -> str | None:
@@ -214,11 +237,16 @@ def iso(moment: datetime) -> str:
 
 
 def _summaries(target: Target) -> Iterable[Mapping[str, Any]]:
-    """Executions of the training machine, newest first, page by page as they are asked for."""
+    """Executions of all machines, newest first, page by page as they are asked for."""
+    each = [_summaries_of(target, kind) for kind in KINDS]
+    return heapq.merge(*each, key=lambda summary: summary["startDate"], reverse=True)
+
+
+def _summaries_of(target: Target, kind: str) -> Iterable[Mapping[str, Any]]:
     pages = (
         target.client("stepfunctions")
         .get_paginator("list_executions")
-        .paginate(stateMachineArn=state_machine_arn(target), PaginationConfig={"PageSize": 100})
+        .paginate(stateMachineArn=state_machine_arn(target, kind), PaginationConfig={"PageSize": 100})
     )
     for page in pages:
         yield from page["executions"]

@@ -1,12 +1,13 @@
-"""`titanic demo`: the whole training path on the local cloud, from nothing to a registered model."""
+"""`titanic demo`: the whole story on the local cloud, from nothing to predictions that turn out right."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ops.commands.options import EnforceIam, Port
+from ops.errors import ExitCode
 from ops.output import Output
 
 if TYPE_CHECKING:
@@ -20,18 +21,18 @@ def demo(
     enforce_iam: EnforceIam = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the local cloud running at the end.")] = False,
 ) -> None:
-    """Train a model on the real table, on this machine.
+    """Train a model on the real table, approve it and predict with it, on this machine.
 
-    Starts the local cloud, deploys the project into it, puts the table where a run looks for it, starts
-    the training state machine, shows it at work, and ends with the registered model. A local cloud that
-    already runs is used and left running.
+    Starts the local cloud and deploys the project into it. Trains on 891 passengers, approves the model as
+    a person would, predicts for the 418 who were kept aside, and in the end compares that with what became
+    of them. A local cloud that already runs is used and left running.
 
     \b
     Examples:
         titanic demo
         titanic demo --keep
     """
-    from ops import local, report
+    from ops import local
 
     out = Output()
     with local.cloud(out, port=port, enforce_iam=enforce_iam) as started:
@@ -39,34 +40,110 @@ def demo(
         there = local.target(started.cloud, "dev")
         local.deploy(there, out)
         local.put_example_tables(there)
-        local.put_raw_table(there, out)
-        told = _train(there, out, stop_on_interrupt=not started.is_new)
+        code = Story(there, out, stop_on_interrupt=not started.is_new).tell()
         started.keep = keep
     if started.is_new and not keep:
         out.note("To go on from here, bring it back first: titanic up --detach")
-    raise typer.Exit(report.exit_code(told.run))
+    raise typer.Exit(code)
 
 
-def _train(there: Target, out: Output, *, stop_on_interrupt: bool) -> RunReport:
-    """One run, watched to its end. On Ctrl-C it is stopped where the cloud goes on without us."""
-    from ops import render, report, runs, watch
+class Story:
+    """The demo's chapters. One that does not end well is the last."""
 
-    out.header(there)
-    run = runs.start_run(there, {}, by="demo")
-    out.note(f"Training run {run.run_id} has started.")
-    try:
-        history = watch.watch(there, run.execution_arn, out.result)
-    except BaseException:
-        if stop_on_interrupt:
-            _stop(there, run)
-            out.note(f"Training run {run.run_id} is stopped.")
-        raise
-    told = report.gather(there, runs.describe_run(there, run.execution_arn), history)
-    render.report(out.result, told)
-    return told
+    def __init__(self, there: Target, out: Output, *, stop_on_interrupt: bool) -> None:
+        self.there = there
+        self.out = out
+        self.stop_on_interrupt = stop_on_interrupt
 
+    def tell(self) -> ExitCode:
+        from ops import render, report
 
-def _stop(there: Target, run: Run) -> None:
-    there.client("stepfunctions").stop_execution(
-        executionArn=run.execution_arn, error="Interrupted", cause="The demo was interrupted."
-    )
+        self.out.header(self.there)
+        trained = self._train()
+        if trained.model is None or trained.run.decision != "registered":
+            render.report(self.out.result, trained)
+            return report.exit_code(trained.run)
+        render.outcome(self.out.result, trained)
+        self._approve(trained.model.version)
+        predicted = self._predict()
+        if predicted.predictions is None:
+            render.report(self.out.result, predicted)
+            return report.exit_code(predicted.run)
+        render.outcome(self.out.result, predicted)
+        self._compare(predicted.predictions.uri, trained)
+        self._end(trained, predicted)
+        return ExitCode.OK
+
+    def _train(self) -> RunReport:
+        from ops import local, runs
+
+        self._chapter("1  A table becomes a model")
+        local.put_raw_table(self.there, self.out)
+        return self._run(runs.TRAINING, {})
+
+    def _approve(self, version: int) -> None:
+        """What the person does to whom the alert about the run went."""
+        from ops import registry
+        from ops.commands.models import verdict_in_words
+
+        self._chapter("2  A person approves it")
+        self.out.note(f"$ titanic approve {version} --reason 'approved by the demo'")
+        verdict = registry.decide(self.there, version, registry.APPROVED, "approved by the demo")
+        self.out.note(verdict_in_words(verdict))
+
+    def _predict(self) -> RunReport:
+        from ops import local, runs
+
+        self._chapter("3  New passengers come, and the model predicts who survives")
+        source_uri = local.put_new_passengers(self.there, self.out)
+        return self._run(runs.BATCH_INFERENCE, {"source_uri": source_uri})
+
+    def _compare(self, predictions_uri: str, trained: RunReport) -> None:
+        """The predictions beside the labels, which no job has ever seen."""
+        from ops import local, render
+        from ops.dataset import ID, TARGET
+        from ops.predictions import read_rows
+        from ops.scoring import score
+
+        self._chapter("4  It becomes known who survived")
+        tables = local.tables()
+        survived = {row[ID]: row[TARGET] == "1" for row in tables.labels}
+        probabilities = dict(read_rows(self.there, predictions_uri))
+        names = {row[ID]: row["Name"] for row in tables.new_passengers}
+        render.fates(self.out.result, probabilities, survived, names)
+        render.score(self.out.result, score(probabilities, survived), trained.metrics)
+
+    def _end(self, trained: RunReport, predicted: RunReport) -> None:
+        from ops import render
+
+        self._chapter("Where everything lies")
+        render.places(self.out.result, trained)
+        render.places(self.out.result, predicted)
+        alerts = ("titanic alerts", "shows what people were told about both runs")
+        render.next_commands(self.out.result, [alerts, *predicted.next_commands])
+
+    def _chapter(self, title: str) -> None:
+        from rich.text import Text
+
+        self.out.result.print()
+        self.out.result.print(Text(title, style="bold underline"))
+
+    def _run(self, kind: str, execution_input: Any) -> RunReport:
+        """One run, watched to its end. On Ctrl-C it is stopped where the cloud goes on without us."""
+        from ops import report, runs, watch
+
+        run = runs.start_run(self.there, kind, execution_input, by="demo")
+        self.out.note(f"{run.title} run {run.run_id} has started.")
+        try:
+            history = watch.watch(self.there, run.execution_arn, self.out.result)
+        except BaseException:
+            if self.stop_on_interrupt:
+                self._stop(run)
+            raise
+        return report.gather(self.there, runs.describe_run(self.there, run.execution_arn), history)
+
+    def _stop(self, run: Run) -> None:
+        self.there.client("stepfunctions").stop_execution(
+            executionArn=run.execution_arn, error="Interrupted", cause="The demo was interrupted."
+        )
+        self.out.note(f"{run.title} run {run.run_id} is stopped.")

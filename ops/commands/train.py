@@ -5,17 +5,12 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from ops.commands.options import Env, Json, Profile, reach
 from ops.errors import UsageError
-from ops.output import Output, write_json
-
-if TYPE_CHECKING:
-    from ops.runs import Run
-    from ops.target import Target
 
 
 class Approval(StrEnum):
@@ -78,6 +73,7 @@ def train(  # noqa: PLR0913, PLR0917 - typer takes each option as a parameter
         echo '{"approval": "auto"}' | titanic train --input - --json
     """
     from ops import runs
+    from ops.commands.following import follow
 
     options = {
         "source_uri": source_uri,
@@ -89,14 +85,10 @@ def train(  # noqa: PLR0913, PLR0917 - typer takes each option as a parameter
     }
     execution_input = compose_input(read_input(input_file), options)
     out, there = reach(env, profile, as_json=as_json)
-    run = runs.start_run(there, fill_in(execution_input, there.names["data_bucket"]), by="train")
-    _announce(out, there, run)
-    if wait:
-        raise typer.Exit(_watch(out, there, run))
-    if as_json:
-        write_json(run.to_json() | {"console_link": runs.console_link(there, run.execution_arn)})
-    else:
-        out.note(f"next  titanic runs show {run.run_id}")
+    run = runs.start_run(
+        there, runs.TRAINING, fill_in(execution_input, there.names["data_bucket"]), by="train"
+    )
+    follow(out, there, run, wait=wait)
 
 
 def read_input(source: str | None) -> Any:
@@ -133,32 +125,3 @@ def fill_in(value: Any, data_bucket: str) -> Any:
     if isinstance(value, list):
         return [fill_in(item, data_bucket) for item in value]
     return value.replace("${DataBucket}", data_bucket) if isinstance(value, str) else value
-
-
-def _announce(out: Output, there: Target, run: Run) -> None:
-    from ops import runs
-
-    out.note(f"Training run {run.run_id} has started: {run.execution_arn}")
-    link = runs.console_link(there, run.execution_arn)
-    if link:
-        out.note(link)
-
-
-def _watch(out: Output, there: Target, run: Run) -> int:
-    """Shows the run and what it came to; its exit code."""
-    from ops import render, report, runs, watch
-
-    try:
-        history = watch.watch(there, run.execution_arn, out.notes)
-    except KeyboardInterrupt:
-        out.note(
-            f"The run goes on. `titanic runs show {run.run_id}` tells how it is, and to stop it: aws "
-            f"stepfunctions stop-execution --execution-arn {run.execution_arn}"
-        )
-        raise
-    told = report.gather(there, runs.describe_run(there, run.execution_arn), history)
-    if out.as_json:
-        write_json(told.to_json())
-    else:
-        render.report(out.result, told)
-    return report.exit_code(told.run)

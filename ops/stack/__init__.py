@@ -8,7 +8,7 @@ schedules from `events/`. Every step creates or updates, so a second `deploy` ch
     base       what a deployment is: account, names, placeholders' values
     storage    the bucket and the code in it
     roles      what each part may do
-    alerts     topics, the queue that keeps alerts, the queue of what could not be delivered
+    alerts     the topic people subscribe to, and the queues of what was said and what got lost
     functions  the Lambdas
     jobs       the Glue job
     pipeline   the SageMaker pipeline and the model package group
@@ -35,7 +35,7 @@ def deploy(stack: Stack, report: Callable[[str], None]) -> None:
     storage.upload_code(stack)
     report("roles")
     roles.put_roles(stack)
-    report("topics and queues")
+    report(f"topic {stack.names['alerts_topic']}")
     alerts.put_alerts(stack)
     report(f"{len(stack.functions['functions'])} Lambda functions")
     functions.put_functions(stack)

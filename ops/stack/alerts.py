@@ -1,8 +1,4 @@
-"""The topics, the queue that keeps what was said, and the queue of what could not be delivered.
-
-Two topics, because people should hear of each outcome once: `alerts` gets the one message that a run
-writes about itself, `events` what services report of their own accord, the same outcome included.
-"""
+"""The topic that people subscribe to, the queue that keeps what was said, and the one of what got lost."""
 
 from __future__ import annotations
 
@@ -15,20 +11,31 @@ RETENTION_SECONDS = "1209600"  # fourteen days, the longest SQS offers
 
 
 def put_alerts(stack: Stack) -> None:
-    for name in ("alerts_topic", "events_topic"):
-        stack.client("sns").create_topic(Name=stack.names[name], Tags=stack.tags())
+    put_topic(stack)
     put_dead_letters(stack)
     put_alerts_queue(stack)
-    open_to_rules(stack, "events_topic")
+
+
+def put_topic(stack: Stack) -> None:
+    """Rules may publish through the topic's own policy; the project's roles have theirs."""
+    sns = stack.client("sns")
+    topic = sns.create_topic(Name=stack.names["alerts_topic"], Tags=stack.tags())["TopicArn"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sns:Publish",
+        "Resource": topic,
+        "Condition": {"ArnLike": {"aws:SourceArn": _any_rule(stack)}},
+    }
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=_policy([statement]))
 
 
 def put_dead_letters(stack: Stack) -> None:
     """Where a rule, a schedule or a topic leaves what its target would not take."""
-    rules = stack.names.arn("events", f"rule/{stack.names.rule('*')}")
-    topics = stack.values["alerts_topic_arn"]
+    queue, topic = stack.values["dead_letter_queue_arn"], stack.values["alerts_topic_arn"]
     statements = [
-        _may_send("events.amazonaws.com", stack.values["dead_letter_queue_arn"], "ArnLike", rules),
-        _may_send("sns.amazonaws.com", stack.values["dead_letter_queue_arn"], "ArnEquals", topics),
+        _may_send("events.amazonaws.com", queue, "ArnLike", _any_rule(stack)),
+        _may_send("sns.amazonaws.com", queue, "ArnEquals", topic),
     ]
     _put_queue(stack, stack.names["dead_letter_queue"], statements)
 
@@ -48,22 +55,6 @@ def put_alerts_queue(stack: Stack) -> None:
     )
 
 
-def open_to_rules(stack: Stack, topic: str) -> None:
-    """Lets the project's rules publish. The account's own rights come from identity policies."""
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "events.amazonaws.com"},
-        "Action": "sns:Publish",
-        "Resource": stack.values[f"{topic}_arn"],
-        "Condition": {
-            "ArnLike": {"aws:SourceArn": stack.names.arn("events", f"rule/{stack.names.rule('*')}")}
-        },
-    }
-    stack.client("sns").set_topic_attributes(
-        TopicArn=stack.values[f"{topic}_arn"], AttributeName="Policy", AttributeValue=_policy([statement])
-    )
-
-
 def _put_queue(stack: Stack, name: str, statements: list[dict[str, Any]]) -> None:
     sqs = stack.client("sqs")
     url = sqs.create_queue(QueueName=name, tags=stack.names.tags())["QueueUrl"]
@@ -79,6 +70,10 @@ def _may_send(service: str, queue_arn: str, operator: str, source: str) -> dict[
         "Resource": queue_arn,
         "Condition": {operator: {"aws:SourceArn": source}},
     }
+
+
+def _any_rule(stack: Stack) -> str:
+    return stack.names.arn("events", f"rule/{stack.names.rule('*')}")
 
 
 def _policy(statements: list[dict[str, Any]]) -> str:

@@ -1,7 +1,7 @@
 """The EventBridge rules of `events/rules.json`, their patterns in `events/patterns/`.
 
-A rule either calls a function of ours or tells a topic. What cannot be delivered ends in the dead letter
-queue.
+A rule either calls a function of ours or tells people, and then only what no run says of itself: the
+patterns leave out what people hear of anyway. What cannot be delivered ends in the dead letter queue.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def put_rules(stack: Stack) -> None:
 
 
 def put_rule(stack: Stack, name: str, rule: Mapping[str, Any]) -> None:
-    """`rule` is `{"description", "function"}` or `{"description", "topic", "values", "text"}`."""
+    """`rule` is `{"description", "function"}` or `{"description", "values", "text"}`."""
     events, rule_name = stack.client("events"), stack.names.rule(name)
     arn = events.put_rule(
         Name=rule_name,
@@ -46,8 +46,8 @@ def _target(stack: Stack, rule: Mapping[str, Any]) -> dict[str, Any]:
         # A JSON string per line: EventBridge sends each as a line of text.
         "InputTemplate": "\n".join(json.dumps(line, ensure_ascii=False) for line in rule["text"]),
     }
-    topic = stack.values[f"{rule['topic']}_arn"]
-    return {"Id": rule["topic"].replace("_", "-"), "Arn": topic, "InputTransformer": transformer, **letters}
+    topic = stack.values["alerts_topic_arn"]
+    return {"Id": "alerts-topic", "Arn": topic, "InputTransformer": transformer, **letters}
 
 
 def _let_call(stack: Stack, rule_arn: str, rule_name: str, function: str) -> None:

@@ -14,10 +14,16 @@ from ops.sessions import open_session
 from ops.target import LOCAL_CREDENTIALS, Target
 
 START = datetime(2026, 11, 21, 7, 0, tzinfo=UTC)
-MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:titanic-sagemaker-dev-training"
-EXECUTIONS = "arn:aws:states:eu-west-1:123456789012:execution:titanic-sagemaker-dev-training"
+MACHINES = {
+    kind: f"arn:aws:states:eu-west-1:123456789012:stateMachine:titanic-sagemaker-dev-{kind.replace('_', '-')}"
+    for kind in ("training", "batch_inference")
+}
 BUCKET = "titanic-sagemaker-dev-123456789012"
 GROUP = "titanic-survival-xgboost"
+
+
+def execution_arn(kind: str, name: str) -> str:
+    return f"{MACHINES[kind].replace(':stateMachine:', ':execution:')}:{name}"
 
 
 class FakePaginator:
@@ -27,7 +33,9 @@ class FakePaginator:
         self.key, self.items, self.size = key, items, size
         self.pages_read = 0
 
-    def paginate(self, **_: Any) -> Iterator[dict[str, Any]]:
+    def paginate(self, **query: Any) -> Iterator[dict[str, Any]]:
+        if machine := query.get("stateMachineArn"):
+            self.items = [item for item in self.items if item["stateMachineArn"] == machine]
         for start in range(0, max(len(self.items), 1), self.size):
             self.pages_read += 1
             yield {self.key: self.items[start : start + self.size]}
@@ -43,14 +51,14 @@ class FakeStepFunctions:
         self.stopped: list[str] = []
         self.history_pages_read = 0
 
-    def add(self, name: str, status: str = "SUCCEEDED", **more: Any) -> str:
-        arn = f"{EXECUTIONS}:{name}"
+    def add(self, name: str, status: str = "SUCCEEDED", kind: str = "training", **more: Any) -> str:
+        arn = execution_arn(kind, name)
         started = more.pop("startDate", START)
         ended = {} if status == "RUNNING" else {"stopDate": started + timedelta(seconds=9.5)}
         self.executions[arn] = {
             "executionArn": arn,
             "name": name,
-            "stateMachineArn": MACHINE,
+            "stateMachineArn": MACHINES[kind],
             "status": status,
             "startDate": started,
             "input": "{}",
@@ -64,7 +72,8 @@ class FakeStepFunctions:
 
     def start_execution(self, **request: Any) -> dict[str, Any]:
         self.started.append(request)
-        return {"executionArn": self.add(request["name"], "RUNNING", input=request["input"])}
+        [kind] = [kind for kind, arn in MACHINES.items() if arn == request["stateMachineArn"]]
+        return {"executionArn": self.add(request["name"], "RUNNING", kind, input=request["input"])}
 
     def stop_execution(self, executionArn: str, **_: Any) -> None:  # noqa: N803 - AWS's spelling
         self.stopped.append(executionArn)
@@ -139,7 +148,7 @@ def put_manifest(aws: Target) -> Callable[..., dict[str, Any]]:
             "kind": "training",
             "outcome": "registered",
             "decision": "registered",
-            "execution_arn": f"{EXECUTIONS}:forgotten",
+            "execution_arn": execution_arn("training", "forgotten"),
             "started_at": "2026-11-21T07:00:00.000Z",
             "finished_at": "2026-11-21T07:00:09.500Z",
             "data": None,

@@ -94,7 +94,7 @@ def test_ends_when_messages_come_back_before_all_were_read(aws: Target) -> None:
             pass
 
     aws._clients["sqs"] = Queue()
-    assert [alert.text for alert in alerts.read_alerts(aws)] == ["x"]
+    assert subjects(alerts.read_alerts(aws)) == ["x"]
 
 
 @pytest.mark.parametrize("body", ["plain words", '["a list"]', '{"no": "envelope"}', ""])
@@ -103,7 +103,16 @@ def test_what_is_no_sns_message_is_shown_as_it_is(body: str) -> None:
 
     alert = alerts.parse_alert(message)
 
-    assert (alert.subject, alert.text) == ("", body)
+    assert (alert.subject, alert.text) == (body, "")
+
+
+def test_what_a_rule_says_has_its_first_line_for_a_subject_and_no_quotes() -> None:
+    said = {"MessageId": "1", "Message": '"Endpoint x is Failed."\n"Next: look"'}
+    message = {"MessageId": "2", "Body": json.dumps(said), "Attributes": {"SentTimestamp": "1795245842000"}}
+
+    alert = alerts.parse_alert(message)
+
+    assert (alert.subject, alert.text) == ("Endpoint x is Failed.", "Next: look")
 
 
 def test_following_shows_the_newest_then_each_new_one_once(

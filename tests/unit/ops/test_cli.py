@@ -65,7 +65,19 @@ def test_help_is_quick_because_nothing_slow_is_imported() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        *("up", "down", "demo", "train", "runs", "runs show", "models", "approve", "reject", "logs"),
+        *(
+            "up",
+            "down",
+            "demo",
+            "train",
+            "predict",
+            "runs",
+            "runs show",
+            "models",
+            "approve",
+            "reject",
+            "logs",
+        ),
         *("alerts", "schedule", "schedule enable", "schedule disable"),
     ],
 )
@@ -89,6 +101,7 @@ def test_the_help_documents_every_exit_code(capsys: pytest.CaptureFixture[str]) 
         ["train", "--nonsense"],
         ["train", "--accuracy-threshold", "high"],
         ["train", "--approval", "perhaps"],
+        ["predict", "--drift-threshold", "far"],
         ["approve", "three"],
         ["approve", "0"],
         ["runs", "show"],
@@ -138,7 +151,7 @@ def test_a_dead_endpoint_is_no_cloud(
     ("status", "more", "code"),
     [
         ("SUCCEEDED", {"output": '{"decision": "registered"}'}, ExitCode.OK),
-        ("SUCCEEDED", {"output": '{"decision": "rejected"}'}, ExitCode.REJECTED),
+        ("SUCCEEDED", {"output": '{"decision": "rejected"}'}, ExitCode.NO_MODEL),
         ("FAILED", {"error": "MissingColumn", "cause": "no Age"}, ExitCode.FAILED),
         ("ABORTED", {}, ExitCode.FAILED),
     ],
@@ -210,6 +223,38 @@ def test_train_without_waiting_tells_the_run(there: Any, capsys: pytest.CaptureF
     document = json_out(capsys)
     assert document["status"] == "RUNNING"
     assert document["console_link"].endswith(document["execution_arn"])
+
+
+@pytest.mark.parametrize(
+    ("status", "more", "code"),
+    [
+        ("SUCCEEDED", {"output": '{"decision": "published"}'}, ExitCode.OK),
+        ("FAILED", {"error": "NoApprovedModel", "cause": "no version is approved"}, ExitCode.NO_MODEL),
+        ("FAILED", {"error": "PredictionsIncomplete", "cause": "one is missing"}, ExitCode.FAILED),
+        ("ABORTED", {}, ExitCode.FAILED),
+    ],
+)
+def test_predict_ends_with_the_runs_decision(
+    finished: Any, status: str, more: dict[str, str], code: ExitCode, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished(status, **more)
+
+    assert cli.run(["predict", "--json"]) == code
+
+    document = json_out(capsys)
+    assert document["kind"] == "batch_inference"
+    assert document["status"] == status
+
+
+def test_predict_sends_only_what_was_chosen(there: Any) -> None:
+    cli.run(["predict", "--no-wait"])
+    cli.run(["predict", "--no-wait", "--source-uri", "s3://b/raw/x.csv", "--drift-threshold", "0.1"])
+
+    assert [json.loads(request["input"]) for request in there.started] == [
+        {},
+        {"source_uri": "s3://b/raw/x.csv", "drift_threshold": 0.1},
+    ]
+    assert all(request["stateMachineArn"].endswith("-batch-inference") for request in there.started)
 
 
 def test_ctrl_c_while_watching_leaves_the_run_going_and_says_so(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -60,7 +61,7 @@ def ends(states: Any, monkeypatch: pytest.MonkeyPatch, status: str, **more: Any)
     ("ending", "code"),
     [
         ({"status": "SUCCEEDED", "output": '{"decision": "registered"}'}, ExitCode.OK),
-        ({"status": "SUCCEEDED", "output": '{"decision": "rejected"}'}, ExitCode.REJECTED),
+        ({"status": "SUCCEEDED", "output": '{"decision": "rejected"}'}, ExitCode.NO_MODEL),
         ({"status": "FAILED", "error": "States.Runtime", "cause": "?"}, ExitCode.FAILED),
     ],
 )
@@ -71,6 +72,86 @@ def test_the_demo_ends_as_its_run_does(
 
     assert cli.run(["demo"]) == code
     assert not session.started.keep
+
+
+@pytest.fixture
+def good_story(session: Session, aws: Target, states: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both runs go well: the first registers version 1, the second gives everybody a probability."""
+    group = aws.names["model_package_group"]
+    sagemaker, bucket = aws.client("sagemaker"), aws.names["data_bucket"]
+    sagemaker.create_model_package_group(ModelPackageGroupName=group)
+    package = sagemaker.create_model_package(
+        ModelPackageGroupName=group, ModelApprovalStatus="PendingManualApproval"
+    )["ModelPackageArn"]
+    folder = "predictions/run_date=2026-11-21/run_id=x/"
+
+    def predict() -> dict[str, Any]:
+        passengers = local.tables().new_passengers
+        rows = [f"{row['PassengerId']},{0.9 if row['Sex'] == 'female' else 0.1}\n" for row in passengers]
+        body = "".join(["id,probability\n", *rows]).encode()
+        aws.client("s3").put_object(Bucket=bucket, Key=f"{folder}predictions-00000.csv", Body=body)
+        return {
+            "predictions": {"rows": len(rows)},
+            "publication": {"predictions_uri": f"s3://{bucket}/{folder}", "is_latest": True},
+        }
+
+    def watch_it(_target: Target, arn: str, _console: Any) -> History:
+        training = "-training:" in arn
+        output = '{"decision": "registered"}' if training else '{"decision": "published"}'
+        stopped = datetime.now(UTC) + timedelta(seconds=9)
+        states.executions[arn].update(status="SUCCEEDED", output=output, stopDate=stopped)
+        evaluation = {"model_package_arn": package, "metrics": {"accuracy": 0.83, "auc": 0.87}}
+        data = {"evaluation": evaluation} if training else predict()
+        return History(status="SUCCEEDED", data=data)
+
+    monkeypatch.setattr(watch, "watch", watch_it)
+
+
+def test_the_demo_tells_the_whole_story(
+    good_story: None, aws: Target, states: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["demo"]) == ExitCode.OK
+
+    told = capsys.readouterr().out
+    chapters = [line for line in told.splitlines() if line[:2] in ("1 ", "2 ", "3 ", "4 ", "Wh")]
+    assert len(chapters) == 5
+    assert "Version 1 was PendingManualApproval and is now Approved" in told
+    assert "Predictions published: 418 rows" in told
+    assert "418 new passengers" in told
+    assert "0.830" in told  # what evaluation had promised, beside what came true
+    second = json.loads(states.started[1]["input"])
+    assert second["source_uri"].startswith("s3://titanic-sagemaker-dev-123456789012/raw/new_passengers/")
+    listed = aws.client("s3").get_object(
+        Bucket=aws.names["data_bucket"], Key=second["source_uri"].split("/", 3)[3]
+    )
+    assert b"Survived" not in listed["Body"].readline()
+
+
+def test_the_demo_can_be_told_twice(good_story: None, aws: Target) -> None:
+    assert cli.run(["demo"]) == ExitCode.OK
+    assert cli.run(["demo"]) == ExitCode.OK
+
+
+def test_a_demo_whose_predictions_fail_ends_there(
+    good_story: None, states: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tell = watch.watch
+
+    def watch_it(there: Target, arn: str, console: Any) -> History:
+        history = tell(there, arn, console)
+        if "-batch-inference:" in arn:
+            states.executions[arn].update(
+                status="FAILED", error="PredictionsIncomplete", cause="one is missing"
+            )
+            history.data = {}
+        return history
+
+    monkeypatch.setattr(watch, "watch", watch_it)
+
+    assert cli.run(["demo"]) == ExitCode.FAILED
+    told = capsys.readouterr().out
+    assert "one is missing" in told
+    assert "It becomes known" not in told
 
 
 def test_the_demo_puts_the_real_table_where_a_run_reads_it(

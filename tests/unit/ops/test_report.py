@@ -219,7 +219,7 @@ def test_the_states_of_a_forgotten_run_come_from_its_manifest(
     ("status", "output", "code"),
     [
         ("SUCCEEDED", {"decision": "registered"}, ExitCode.OK),
-        ("SUCCEEDED", {"decision": "rejected"}, ExitCode.REJECTED),
+        ("SUCCEEDED", {"decision": "rejected"}, ExitCode.NO_MODEL),
         ("FAILED", {}, ExitCode.FAILED),
         ("ABORTED", {}, ExitCode.FAILED),
         ("TIMED_OUT", {}, ExitCode.FAILED),
@@ -266,14 +266,18 @@ def test_steps_are_shown_beneath_the_state_that_waits_for_them(events: Any) -> N
 
 @pytest.mark.parametrize("width", [80, 200])
 def test_tables_never_cut_what_is_there_to_be_copied(width: int) -> None:
-    run = Run("20261121-0123456789", "arn:x:one", "SUCCEEDED", START, START + timedelta(seconds=9.5))
+    run = Run(
+        "20261121-0123456789", "training", "arn:x:one", "SUCCEEDED", START, START + timedelta(seconds=9.5)
+    )
 
     assert "20261121-0123456789" in text_of(render.runs_table([run]), width)
     assert "2026-11-21 07:00" in text_of(render.models_table([model()], width), width)
 
 
 def test_tables_show_runs_and_versions() -> None:
-    run = Run("20261121-0123456789", "arn:x:one", "SUCCEEDED", START, START + timedelta(seconds=9.5))
+    run = Run(
+        "20261121-0123456789", "training", "arn:x:one", "SUCCEEDED", START, START + timedelta(seconds=9.5)
+    )
 
     assert "20261121-0123456789" in text_of(render.runs_table([run]))
     assert "9.5 s" in text_of(render.runs_table([run]))

@@ -19,8 +19,8 @@ EXECUTION = "arn:aws:states:eu-west-1:123456789012:execution:m:one"
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
-def run(status: str = "SUCCEEDED") -> Run:
-    return Run(RUN, EXECUTION, status, NOW, NOW + timedelta(seconds=9))
+def run(status: str = "SUCCEEDED", kind: str = "training") -> Run:
+    return Run(RUN, kind, EXECUTION, status, NOW, NOW + timedelta(seconds=9))
 
 
 def line(message: str, stream: str = "s", at: float = 0) -> Line:
@@ -185,3 +185,16 @@ def test_a_line_is_shown_with_time_and_source() -> None:
 )
 def test_structured_lines_are_shown_as_text_and_metrics_are_not(message: str, said: str | None) -> None:
     assert render.log_message(message) == said
+
+
+def test_a_batch_runs_transform_job_is_among_its_logs(aws: Target, write: Any, jobs: None) -> None:
+    write("/aws/sagemaker/TransformJobs", f"batch-{RUN}/worker-1", (4, "418 rows"))
+    write("/aws/sagemaker/TransformJobs", f"batch-{OTHER}/worker-1", (4, "another run's"))
+    write("/aws-glue/jobs/output", "jr_1", (2, "prepared"))
+
+    lines = lines_of_run(aws, run(kind="batch_inference"))
+
+    assert [(found.source, found.message) for found in lines] == [
+        ("prepare", "prepared"),
+        ("transform", "418 rows"),
+    ]

@@ -8,7 +8,16 @@ import pytest
 
 from functions.common.run_identity import identify
 from ops.errors import RunNotFound, UsageError
-from ops.runs import console_link, find_run, latest_runs, parse_input, read_manifest, start_run
+from ops.runs import (
+    BATCH_INFERENCE,
+    TRAINING,
+    console_link,
+    find_run,
+    latest_runs,
+    parse_input,
+    read_manifest,
+    start_run,
+)
 from ops.target import LOCAL_CREDENTIALS, Choice, Target, open_target
 
 
@@ -84,7 +93,7 @@ def test_a_manifest_that_is_not_there_yet_is_none(aws: Target) -> None:
 def test_starts_a_run_under_a_name_of_its_own_with_the_input_as_it_is(aws: Target, states: Any) -> None:
     given = {"approvall": "auto"}
 
-    run = start_run(aws, given, by="train")
+    run = start_run(aws, TRAINING, given, by="train")
 
     [request] = states.started
     assert json.loads(request["input"]) == given
@@ -92,8 +101,39 @@ def test_starts_a_run_under_a_name_of_its_own_with_the_input_as_it_is(aws: Targe
     assert request["name"].startswith("train-")
 
 
+def test_each_kind_is_started_on_its_own_machine(aws: Target, states: Any) -> None:
+    run = start_run(aws, BATCH_INFERENCE, {}, by="predict")
+
+    assert states.started[0]["stateMachineArn"].endswith(":titanic-sagemaker-dev-batch-inference")
+    assert (run.kind, run.title) == ("batch_inference", "Batch inference")
+
+
+def test_runs_of_both_kinds_are_listed_by_their_start(aws: Target, states: Any) -> None:
+    first = states.add("one")
+    start = states.executions[first]["startDate"]
+    states.add("two", kind="batch_inference", startDate=start + timedelta(hours=1))
+    states.add("three", startDate=start + timedelta(hours=2))
+
+    found = [(run.name, run.kind) for run in latest_runs(aws, 0)]
+
+    assert found == [("three", "training"), ("two", "batch_inference"), ("one", "training")]
+
+
+def test_finds_a_batch_run_by_its_id(aws: Target, states: Any) -> None:
+    arn = states.add("one", kind="batch_inference")
+    run_id = identify(arn, states.executions[arn]["startDate"], {}).run_id
+
+    assert find_run(aws, run_id).kind == "batch_inference"
+
+
+def test_a_run_without_an_approved_model_is_an_outcome_of_its_own(aws: Target, states: Any) -> None:
+    states.add("one", "FAILED", kind="batch_inference", error="NoApprovedModel", cause="none is approved")
+
+    assert latest_runs(aws, 1)[0].decision == "no_approved_model"
+
+
 def test_two_starts_have_two_names(aws: Target, states: Any) -> None:
-    assert start_run(aws, {}, by="train").name != start_run(aws, {}, by="train").name
+    assert start_run(aws, TRAINING, {}, by="train").name != start_run(aws, TRAINING, {}, by="train").name
 
 
 def test_links_to_the_console_on_aws_only(aws: Target) -> None:
