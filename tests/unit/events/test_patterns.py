@@ -221,8 +221,8 @@ def register_with(stub: Registry, approval: Any) -> None:
     )
     with mock_aws():
         s3 = boto3.client("s3", region_name="us-east-1")
-        s3.create_bucket(Bucket="b")
-        s3.put_object(Bucket="b", Key="data_report.json", Body=b'{"data_sha256": "abc"}')
+        s3.create_bucket(Bucket="bucket")
+        s3.put_object(Bucket="bucket", Key="data_report.json", Body=b'{"data_sha256": "abc"}')
         register(event, sagemaker=stub, s3=s3)
 
 
@@ -248,14 +248,14 @@ def run(approval: Any) -> TrainingRun:
         run_id="20261121-1a2b3c4d5e",
         run_date="2026-11-21",
         execution_arn="arn:aws:states:eu-west-1:123456789012:execution:training:one",
-        source_uri="s3://b/raw/titanic.csv",
-        code_bundle_uri="s3://b/pipeline/code/abc/pipeline_code.tar.gz",
+        source_uri="s3://bucket/raw/titanic.csv",
+        code_bundle_uri="s3://bucket/pipeline/code/abc/pipeline_code.tar.gz",
         accuracy_threshold="0.78",
         thresholds=Thresholds(accuracy=0.78, f1=0.7, auc=0.8),
         approval=approval,
-        train_uri="s3://b/train.csv",
-        validation_uri="s3://b/validation.csv",
-        data_report_uri="s3://b/data_report.json",
+        train_uri="s3://bucket/train.csv",
+        validation_uri="s3://bucket/validation.csv",
+        data_report_uri="s3://bucket/data_report.json",
         client_request_token="0" * 64,
         training_deadline="2026-11-21T08:00:00Z",
     )
@@ -268,5 +268,5 @@ def evaluation(*, passed: bool) -> Evaluation:
         metrics={"accuracy": value},
         checks=[MetricCheck(metric="accuracy", value=value, threshold=0.78, passed=passed)],
         model_package_arn="arn:aws:sagemaker:eu-west-1:123456789012:model-package/group/1",
-        evaluation_uri="s3://b/evaluation.json",
+        evaluation_uri="s3://bucket/evaluation.json",
     )
