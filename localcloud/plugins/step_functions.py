@@ -1,6 +1,6 @@
 """Step Functions: what MiniStack's engine lacks to run a real workflow as AWS does.
 
-- `.sync` tasks: `glue:startJobRun.sync` starts the run, waits, and fails with AWS's error and cause;
+- the integrations of `step_functions_sync`, which start a job and wait for it;
 - a task that times out, or whose execution is stopped, takes its job with it;
 - the machine's own `TimeoutSeconds` ends an execution as `TIMED_OUT`;
 - an execution that was stopped stays `ABORTED`, whatever its last task does afterwards: no retry, no event;
@@ -16,55 +16,22 @@ import contextvars
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-from localcloud.plugins import glue
+from localcloud.plugins import step_functions_task
+from localcloud.plugins.step_functions_sync import INTEGRATIONS
+from localcloud.plugins.step_functions_task import Task
 
 Response = tuple[int, dict[str, str], bytes]
 
-POLL_SECONDS = 0.02
 LAST_EVENTS = frozenset({"ExecutionAborted", "ExecutionFailed", "ExecutionSucceeded", "ExecutionTimedOut"})
-
-
-@dataclass
-class Task:
-    """The task state that is being executed. `cancelled` is set when its time is over."""
-
-    execution: dict[str, Any]
-    timeout_seconds: float | None
-    cancelled: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def abandoned(self) -> bool:
-        return self.cancelled.is_set() or self.execution["status"] != "RUNNING"
-
-
-_task: contextvars.ContextVar[Task] = contextvars.ContextVar("localcloud_task")
-
-
-def start_job_run(resource: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    """`arn:aws:states:::glue:startJobRun` and its `.sync` form."""
-    from ministack.services.stepfunctions import _ExecutionError
-
-    status, _headers, body = glue.start_job_run(parameters)
-    answer: dict[str, Any] = json.loads(body)
-    if status >= 400:
-        raise _ExecutionError(f"Glue.{answer['__type']}", answer.get("message", ""))
-    if not resource.endswith(".sync"):
-        return answer
-    run = glue.find_run(answer["JobRunId"])
-    _wait_for(run.finished, run.stop)
-    if run.state != "SUCCEEDED":
-        raise _ExecutionError("States.TaskFailed", glue.describe(run))
-    return {key: value for key, value in run.record.items() if value is not None}
 
 
 def execute_task(original: Callable[..., Any]) -> Callable[..., Any]:
     """Lets whatever runs inside a task know its execution and its time."""
 
     def execute(state: dict[str, Any], raw_input: Any, execution: dict[str, Any], ctx: dict[str, Any]) -> Any:
-        _task.set(Task(execution, state.get("TimeoutSeconds")))
+        step_functions_task.current.set(Task(execution, state.get("TimeoutSeconds")))
         return original(state, raw_input, execution, ctx)
 
     return execute
@@ -76,8 +43,9 @@ def invoke_with_timeout(original: Callable[..., Any]) -> Callable[..., Any]:
     def invoke(resource: str, parameters: dict[str, Any], timeout: float) -> Any:
         from ministack.services.stepfunctions import _ExecutionError
 
-        task = Task(_task.get().execution, timeout)  # each attempt has its own time
-        _task.set(task)
+        # Each attempt has its own time.
+        task = Task(step_functions_task.current.get().execution, timeout)
+        step_functions_task.current.set(task)
         try:
             return original(resource, parameters, timeout)
         except _ExecutionError as error:
@@ -94,7 +62,7 @@ def invoke(original: Callable[..., Any]) -> Callable[..., Any]:
     def call(resource: str, parameters: dict[str, Any]) -> Any:
         from ministack.services.stepfunctions import _ExecutionError
 
-        task = _task.get(None)  # TestState has no execution
+        task = step_functions_task.current.get(None)  # TestState has no execution
         if task and task.execution["status"] != "RUNNING":
             raise _ExecutionError("States.Runtime", "the execution has ended")
         return original(resource, parameters)
@@ -181,7 +149,7 @@ def abort_running() -> None:
 def install() -> None:
     from ministack.services import stepfunctions
 
-    stepfunctions._SERVICE_DISPATCH["arn:aws:states:::glue:startJobRun"] = start_job_run
+    stepfunctions._SERVICE_DISPATCH.update(INTEGRATIONS)
     wrappers: dict[str, Callable[[Any], Any]] = {
         "_execute_task": execute_task,
         "_invoke_resource": invoke,
@@ -193,15 +161,6 @@ def install() -> None:
     }
     for name, wrap in wrappers.items():
         setattr(stepfunctions, name, wrap(getattr(stepfunctions, name)))
-
-
-def _wait_for(finished: threading.Event, stop: Callable[[], None]) -> None:
-    """Waits for a job; one whose task was abandoned is stopped first, as Step Functions does."""
-    task = _task.get()
-    while not finished.wait(POLL_SECONDS):
-        if task.abandoned:
-            stop()
-            finished.wait()
 
 
 def _time_out(execution: dict[str, Any]) -> None:

@@ -36,7 +36,7 @@ class Events:
     def job_changed(self, kind: str, described: dict[str, Any]) -> None:
         """`SageMaker Processing Job State Change` and its like."""
         arn = described[f"{kind}JobArn"]
-        self._send(f"SageMaker {kind} Job State Change", [arn], _with_milliseconds(described))
+        self._send(f"SageMaker {kind} Job State Change", [arn], with_milliseconds(described))
 
     def package_changed(self, described: dict[str, Any], updated: list[str]) -> None:
         """`updated` are the members that an UpdateModelPackage named; empty for a new package."""
@@ -93,16 +93,16 @@ def _resources(execution: Execution) -> list[str]:
     return [execution.pipeline_arn, execution.arn]
 
 
-def _with_milliseconds(value: Any) -> Any:
+def with_milliseconds(value: Any) -> Any:
     """Job events carry their times as milliseconds, those of the status transitions too."""
     if isinstance(value, list):
-        return [_with_milliseconds(item) for item in value]
+        return [with_milliseconds(item) for item in value]
     if not isinstance(value, dict):
         return value
     return {
         key: int(item * 1000)
         if key.endswith("Time") and isinstance(item, int | float)
-        else _with_milliseconds(item)
+        else with_milliseconds(item)
         for key, item in value.items()
     }
 
