@@ -7,6 +7,7 @@ versions. `titanic up`, CI and Terraform's build script call the builders, so on
 
 from __future__ import annotations
 
+import argparse
 import ast
 import hashlib
 import io
@@ -16,7 +17,7 @@ import subprocess  # nosec B404
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ops.names import ROOT
@@ -59,6 +60,42 @@ def build_function_zip(root: Path, name: str) -> bytes:
         raise BundleError(f"functions/{name}/handler.py does not exist.")
     wanted = {*own, *_imported(root, own), *_data_files(root, name)}
     return _zipped({path: _read(root, path) for path in wanted})
+
+
+def write_archives(out: Path, root: Path = ROOT) -> str:
+    """Writes every archive below `out`, where Terraform and CI take them from; returns the code's version.
+
+    functions/<name>.zip                            one for each function of functions.json
+    glue_jobs/{prepare.py,glue_jobs.zip,titanic.json}   what the job finds beside its script
+    pipeline_code.tar.gz                            the pipeline's code bundle
+    code.json                                       {"code_version"}, as Terraform's variables file
+    """
+    version = code_version(root)
+    files = {
+        f"functions/{name}.zip": build_function_zip(root, name)
+        for name in json.loads(_read(root, "functions/functions.json"))["functions"]
+    } | {
+        "glue_jobs/prepare.py": _read(root, "glue_jobs/prepare.py"),
+        "glue_jobs/glue_jobs.zip": build_glue_zip(root),
+        f"glue_jobs/{Path(CONTRACT).name}": _read(root, CONTRACT),
+        "pipeline_code.tar.gz": build_code_bundle(root),
+        "code.json": json.dumps({"code_version": version}).encode(),
+    }
+    for name, content in files.items():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_bytes(content)
+    return version
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """`python -m ops.bundles --out build`: writes the archives and prints the code's version."""
+    parser = argparse.ArgumentParser(
+        "python -m ops.bundles", description=(main.__doc__ or "").partition(": ")[2]
+    )
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "build", help="folder to write to (default: build)"
+    )
+    print(write_archives(parser.parse_args(argv).out))
 
 
 def code_version(root: Path = ROOT) -> str:
@@ -192,3 +229,7 @@ def _gzipped(data: bytes) -> bytes:
     ]
     header = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # deflate, no name, no date, system unknown
     return header + b"".join(blocks) + struct.pack("<II", zlib.crc32(data), len(data) & 0xFFFFFFFF)
+
+
+if __name__ == "__main__":
+    main()

@@ -244,3 +244,15 @@ def test_the_version_without_git_follows_the_content(project: Path, monkeypatch:
     assert bundles.code_version(project) == before
     (project / "contracts/titanic.json").write_text("{}")
     assert bundles.code_version(project) != before
+
+
+def test_the_command_writes_every_archive_and_prints_the_version(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundles.main(["--out", str(tmp_path)])
+    version = capsys.readouterr().out.strip()
+    assert json.loads((tmp_path / "code.json").read_text()) == {"code_version": version}
+    listed = json.loads((ROOT / "functions/functions.json").read_text())["functions"]
+    assert {path.stem for path in (tmp_path / "functions").iterdir()} == set(listed)
+    assert (tmp_path / "glue_jobs/glue_jobs.zip").read_bytes() == bundles.build_glue_zip()
+    assert (tmp_path / "pipeline_code.tar.gz").read_bytes() == bundles.build_code_bundle()
