@@ -91,7 +91,7 @@ class Between:
     end: float
 
     def after(self, instant: float) -> float | None:
-        due = self.times.after(max(instant, math.nextafter(self.start, -math.inf)))
+        due = self.times.after(max(instant, self.start - 0.001))  # the start itself counts
         return due if due is not None and due <= self.end else None
 
 
@@ -121,9 +121,21 @@ def _recurring(expression: str, zone: ZoneInfo, begins: int) -> Times:
     if seconds:
         return Rate(begins, seconds)
     fields = _parse_cron_fields(expression)
-    if fields is None:
+    if fields is None or not _are_in_range(fields):
         raise InvalidSchedule(f"Invalid Schedule Expression {expression}.")
     return Cron(fields, zone)
+
+
+def _are_in_range(fields: Any) -> bool:
+    """Whether every field names something there is: MiniStack takes an hour 25, and then breaks on it."""
+    minutes, hours, days, months, weekdays, years, *_text = fields
+    plain = [(minutes, 0, 59), (hours, 0, 23), (months, 1, 12)]
+    if years is not None:
+        plain.append((years, 1970, 2199))
+    special = [(days["days"], 1, 31), (weekdays["days"], 1, 7)]  # beside L, W and #, which it checks
+    return all(values and low <= min(values) <= max(values) <= high for values, low, high in plain) and all(
+        low <= value <= high for values, low, high in special for value in values
+    )
 
 
 def _moment(text: str, expression: str) -> datetime:
