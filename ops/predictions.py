@@ -51,17 +51,14 @@ class Drift:
 
 def read_predictions(target: Target, data: Mapping[str, Any]) -> Predictions | None:
     """The set that a run published. `data` is the machine's document or, of an older run, the manifest."""
-    published = data.get("publication")
-    if not published:
-        return None
-    uri = str(published["predictions_uri"])
-    rows = int(data["predictions"]["rows"])
-    return Predictions(uri, rows, bool(published["is_latest"]), read_head(target, uri))
+    found = (data.get("predictions") or {}) | (data.get("publication") or {})
+    uri = found.get("predictions_uri")
+    return Predictions(uri, found["rows"], found["is_latest"], read_head(target, uri)) if uri else None
 
 
 def parse_drift(data: Mapping[str, Any]) -> Drift | None:
     """What CheckPredictions found, the variable that moved furthest first."""
-    found = (data.get("predictions") or {}).get("drift")
+    found = (data.get("predictions") or {}).get("drift") or data.get("drift")
     if not found:
         return None
     measured = {"score": found["score"]} | found["features"]

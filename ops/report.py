@@ -28,7 +28,7 @@ _HEADLINES = {
 _HINTS = {
     "RunInProgress": ("titanic runs", "shows the run that is going on; start again when it has ended"),
     "InvalidInput": ("titanic {command} --help", "lists what a run can be started with"),
-    "NoApprovedModel": ("titanic models", "shows the versions, and `titanic approve VERSION` approves one"),
+    "NoApprovedModel": ("titanic models", "shows the versions; `titanic approve VERSION` approves one"),
     "SourceNotFound": ("aws s3 ls --recursive s3://{bucket}/raw/", "shows the tables there are"),
     "CodeBundleNotFound": (
         "aws s3 ls --recursive s3://{bucket}/pipeline/code/",
@@ -106,7 +106,8 @@ class RunReport:
             return f"{said}: version {self.model.version}, {_words(self.model.status)}"
         if self.predictions:
             by = f" by model version {self.model.version}" if self.model else ""
-            return f"{said}: {self.predictions.rows} rows{by}"
+            rows = self.predictions.rows
+            return f"{said}: {rows} row{'' if rows == 1 else 's'}{by}"
         return said
 
     @property
@@ -125,20 +126,24 @@ class RunReport:
         if self.run.running:
             return [show]
         if self.failure:
-            hint = _HINTS.get(self.failure.error)
-            command = _COMMANDS[self.run.kind]
-            hints = [(hint[0].format(bucket=self.bucket, command=command), hint[1])] if hint else []
-            return [
-                *hints,
-                (f"titanic logs {self.run.run_id}", "shows what every job of the run printed"),
-                show,
-            ]
+            logs = (f"titanic logs {self.run.run_id}", "shows what every job of the run printed")
+            return [*self._hints(self.failure.error), logs, show]
         if self.predictions:
             return [(f"aws s3 cp --recursive {self.predictions.uri} predictions/", "fetches them"), show]
         if self.model and self.model.status == "PendingManualApproval":
             approve = (f"titanic approve {self.model.version}", "puts the model to use")
             return [approve, (f"titanic reject {self.model.version}", "keeps it out of use"), show]
         return [("titanic models", "compares it with the other versions"), show]
+
+    def _hints(self, error: str) -> list[tuple[str, str]]:
+        """What helps against an error that has a name."""
+        waiting = (self.manifest or {}).get("waiting_versions")
+        if waiting:
+            return [(f"titanic approve {waiting[0]}", "approves the newest version that waits")]
+        if error not in _HINTS:
+            return []
+        command, does = _HINTS[error]
+        return [(command.format(bucket=self.bucket, command=_COMMANDS[self.run.kind]), does)]
 
     def to_json(self) -> dict[str, Any]:
         failure = self.failure

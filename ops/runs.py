@@ -29,8 +29,12 @@ TRAINING, BATCH_INFERENCE = KINDS = ("training", "batch_inference")
 _ABSENT_OBJECT = {"NoSuchKey", "404", "NoSuchBucket", "NotFound"}
 _RUN_ID = re.compile(r"\d{8}-([0-9a-f]{10})")
 _DECISION_OF_STATUS = {"FAILED": "failed", "ABORTED": "aborted", "TIMED_OUT": "timed_out"}
-_DECISION_OF_ERROR = {"NoApprovedModel": "no_approved_model"}
+_NO_APPROVED_MODEL = "no_approved_model"
+_DECISION_OF_ERROR = {"NoApprovedModel": _NO_APPROVED_MODEL}
 """Executions that failed in a way that is an outcome of its own."""
+_STATUS_OF_DECISION = {_NO_APPROVED_MODEL: "FAILED"} | {
+    decision: status for status, decision in _DECISION_OF_STATUS.items()
+}
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,7 @@ def run_of_manifest(manifest: Mapping[str, Any]) -> Run:
         run_id=manifest["run_id"],
         kind=manifest["kind"],
         execution_arn=manifest["execution_arn"],
-        status=next((s for s, d in _DECISION_OF_STATUS.items() if d == decision), "SUCCEEDED"),
+        status=_STATUS_OF_DECISION.get(decision, "SUCCEEDED"),
         started_at=datetime.fromisoformat(manifest["started_at"]),
         stopped_at=datetime.fromisoformat(manifest["finished_at"]),
         output={"decision": decision},

@@ -159,6 +159,49 @@ def test_without_an_approved_model_it_says_how_to_get_one() -> None:
     assert report.exit_code(ended) == 2
 
 
+def test_the_version_that_waits_can_be_approved_by_copying_a_command() -> None:
+    ended = run(status="FAILED", output={}, failure=Failure("NoApprovedModel", "No version is approved."))
+    failure = report.RunFailure("GetApprovedModel", "NoApprovedModel", "No version is approved.")
+
+    commands = RunReport(ended, failure=failure, manifest={"waiting_versions": [4, 2]}).next_commands
+
+    assert commands[0][0] == "titanic approve 4"
+
+
+def test_a_run_that_step_functions_has_forgotten_is_told_by_its_manifest(
+    aws: Target, states: Any, put: Any, put_manifest: Any
+) -> None:
+    put("predictions-00000.csv", "892,0.125")
+    published = {"rows": 1, "files": 1, "check_uri": "s3://b/c", "predictions_uri": URI, "is_latest": False}
+    arn = run().execution_arn
+    put_manifest(
+        "20261121-0123456789",
+        kind="batch_inference",
+        outcome="published",
+        decision="published",
+        execution_arn=arn,
+        predictions=published | {"manifest_uri": f"{URI}manifest.json"},
+        drift=drift(above=True),
+    )
+
+    found = report.gather(aws, runs.find_run(aws, "20261121-0123456789"))
+
+    assert found.headline == "Predictions published: 1 row"
+    assert found.predictions is not None
+    assert not found.predictions.is_latest
+    assert found.drift is not None
+    assert found.drift.above_threshold
+
+
+def test_a_forgotten_run_without_a_model_still_failed(aws: Target, states: Any, put_manifest: Any) -> None:
+    failure = {"state": "GetApprovedModel", "error": "NoApprovedModel", "cause": "none", "step": None}
+    put_manifest("20261121-0123456789", kind="batch_inference", outcome="no_approved_model", failure=failure)
+
+    found = runs.find_run(aws, "20261121-0123456789")
+
+    assert (found.status, found.decision) == ("FAILED", "no_approved_model")
+
+
 def test_a_batch_run_is_gathered_from_its_history(
     aws: Target, states: Any, events: Any, put: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
