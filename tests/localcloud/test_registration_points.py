@@ -80,3 +80,69 @@ def test_iam_can_be_asked_for_services_ministack_does_not_know() -> None:
 
     expected = ["access_key_id", "iam_action", "service", "region", "resource_arn", "service_context"]
     assert parameters(iam_evaluator.enforce) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("_invoke_target", ["target", "event", "rule", "view"]),
+        ("_dispatch_to_lambda", ["arn", "payload"]),
+        ("_dispatch_to_sns", ["arn", "payload"]),
+        ("_dispatch_to_sqs", ["spec", "payload", "sqs_parameters"]),
+        ("_dispatch_to_stepfunctions", ["arn", "payload"]),
+        ("_validate_target_arn", ["target"]),
+        ("_pattern_event_view", ["event"]),
+        ("_cron_next_fire", ["fields", "after_dt"]),
+        ("_parse_cron_fields", ["expr"]),
+        ("_parse_rate_seconds", ["expr"]),
+    ],
+)
+def test_eventbridge_has_the_functions_that_are_wrapped_or_asked(name: str, expected: list[str]) -> None:
+    from ministack.services import eventbridge
+
+    assert parameters(getattr(eventbridge, name)) == expected
+
+
+def test_cron_fields_are_laid_out_as_their_check_reads_them() -> None:
+    from ministack.services import eventbridge
+
+    fields = eventbridge._parse_cron_fields("cron(1 2 3 4 ? 2030)")
+    assert [fields[0], fields[1], fields[3], fields[5]] == [{1}, {2}, {4}, {2030}]
+    assert (fields[2]["days"], fields[4]["days"]) == ({3}, set(range(1, 8)))
+
+
+def test_scheduler_keeps_its_schedules_where_they_are_looked_for() -> None:
+    from ministack.services import scheduler
+
+    assert parameters(scheduler._create_schedule) == ["name", "body"]
+    assert parameters(scheduler._update_schedule) == ["name", "body"]
+    assert parameters(scheduler._error) == ["status", "code", "message"]
+    assert parameters(scheduler.start_scheduler) == []
+    assert scheduler._schedules._data == {}
+
+
+def test_targets_take_what_is_delivered_to_them() -> None:
+    from ministack.services import lambda_svc, sns, sqs
+
+    assert parameters(sns.publish_internal)[:2] == ["topic_arn", "message"]
+    assert parameters(sqs._act_send_message) == ["data", "qurl"]
+    assert parameters(sqs._queue_by_arn) == ["arn"]
+    assert parameters(lambda_svc._get_func_record_for_ref) == ["function_ref"]
+    assert parameters(lambda_svc._execution_record_for_config) == ["func", "config"]
+    assert parameters(lambda_svc._execute_function_with_config_scope)[:2] == ["func", "event"]
+
+
+def test_iam_can_be_asked_whether_a_service_may_use_a_resource() -> None:
+    from ministack.core import iam_evaluator
+
+    assert parameters(iam_evaluator._resource_policy) == ["service", "resource_arn"]
+    assert parameters(iam_evaluator.evaluate_resource_policy)[:3] == ["doc", "ctx", "service"]
+    assert parameters(iam_evaluator._service_principal_matches) == ["principal", "service"]
+
+
+def test_cloudwatch_takes_metrics_from_the_inside() -> None:
+    from ministack.services import cloudwatch
+
+    expected = ["namespace", "metric_name", "value", "unit", "dimensions"]
+    assert parameters(cloudwatch.record_metric) == expected
+    assert parameters(cloudwatch._evaluate_all_alarms) == []
