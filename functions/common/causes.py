@@ -1,6 +1,7 @@
 """Causes in words: the services wrap a job's own last line in JSON, prefixes and tracebacks.
 
 Glue        {"JobRunState": "FAILED", "ErrorMessage": "MissingColumn: raw/titanic.csv has no …", …}
+Transform   {"TransformJobStatus": "Failed", "FailureReason": "AlgorithmError: …", …}
 Lambda      {"errorType": "SourceNotFound", "errorMessage": "No object at …", "stackTrace": […]}
 SageMaker   AlgorithmError: ExecuteUserScriptError:\\nCommand …\\nSingleClassTarget: …, exit code: 1
 any SDK     Requested resource not found (Service: SageMaker, Status Code: 400, Request ID: …)
@@ -40,9 +41,11 @@ def explain(error: str, cause: str) -> Cause:
     if "errorType" in details:
         return Cause(str(details["errorType"]), one_line(str(details.get("errorMessage", ""))))
     if "JobRunState" in details:
-        words = str(details.get("ErrorMessage") or "it left no message")
-        named = named_error(words)
-        return named or Cause(error, one_line(f"Glue job run {details.get('Id')} {_ended(details)}: {words}"))
+        job = f"Glue job run {details.get('Id')} ended {details['JobRunState']}"
+        return _job_cause(error, job, details.get("ErrorMessage"))
+    if "TransformJobStatus" in details:
+        job = f"Transform job {details.get('TransformJobName')} ended {details['TransformJobStatus']}"
+        return _job_cause(error, job, details.get("FailureReason"))
     if error == "States.Timeout" and not cause:
         return Cause(error, "it ran past its time limit")
     return named_error(cause) or Cause(error, one_line(_unwrap(cause)) or "no cause was given")
@@ -69,8 +72,10 @@ def _unwrap(text: str) -> str:
     return inner.removesuffix('"') if inner.count('"') % 2 else inner
 
 
-def _ended(job_run: dict[str, Any]) -> str:
-    return f"ended {job_run['JobRunState']}"
+def _job_cause(error: str, job: str, said: str | None) -> Cause:
+    """By the job's own named error, or by what it said last."""
+    words = said or "it left no message"
+    return named_error(words) or Cause(error, one_line(f"{job}: {words}"))
 
 
 def _json_object(text: str) -> dict[str, Any]:

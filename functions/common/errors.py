@@ -6,8 +6,13 @@
     ├── CodeBundleNotFound      InitRun: no bundle lies at the code bundle URI
     ├── RunInProgress           InitRun: an earlier training run has not ended
     ├── MetricsUnavailable      EvalMetrics: no trustworthy evaluation of this run
-    ├── DataReportNotFound      RegisterModel: the version's data cannot be named
-    ├── ModelPackageNotFound    RegisterModel, RejectModel: the version is not in the registry
+    ├── DataReportNotFound      RegisterModel, CheckPredictions, PublishPredictions: the data cannot be named
+    ├── ModelPackageNotFound    RegisterModel, RejectModel, CreateModel: the version is not in the registry
+    ├── NoApprovedModel         GetApprovedModel: no version of the group is approved
+    ├── ModelNotApproved        CreateModel: the version's approval was taken back meanwhile
+    ├── ModelNameTaken          CreateModel: a model of the version's name is another one's
+    ├── PredictionsIncomplete   CheckPredictions, PublishPredictions: not one prediction for each passenger
+    ├── PredictionsOutOfRange   CheckPredictions: a prediction is no number from 0 to 1
     └── InvalidSettings         any function: it was deployed without its environment
 
 None is worth a retry. Errors of AWS itself (throttling, outages) keep botocore's names.
@@ -40,11 +45,31 @@ class MetricsUnavailable(FunctionError):
 
 
 class DataReportNotFound(FunctionError):
-    """The prepare job left no data report, so the version's data cannot be named."""
+    """The prepare job left no data report, so nobody can say which data this is about."""
 
 
 class ModelPackageNotFound(FunctionError):
     """The model version the run speaks of is not in the registry."""
+
+
+class NoApprovedModel(FunctionError):
+    """Nobody has approved a version, so there is none to predict with."""
+
+
+class ModelNotApproved(FunctionError):
+    """The version that was chosen is not approved any more."""
+
+
+class ModelNameTaken(FunctionError):
+    """There is a model of the name that the version's model would have, and it is not that."""
+
+
+class PredictionsIncomplete(FunctionError):
+    """The transform's output does not answer its input row by row."""
+
+
+class PredictionsOutOfRange(FunctionError):
+    """The transform's output has something else than a probability."""
 
 
 class InvalidSettings(FunctionError):

@@ -1,80 +1,94 @@
-"""The one message about a run that reaches a person. Pure functions: a manifest in, a text out.
-
-SNS takes a subject of fewer than 100 ASCII characters without line breaks.
-"""
+"""The one message about a run's end that reaches a person. Pure functions: a manifest in, a text out."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from functions.common.batch_run import Drift
+from functions.common.drift_message import drift_table, moved
+from functions.common.message import Message, command, console_link, pairs, runbook, write_message
 from functions.common.training_run import four_digits, package_version, shortfalls
 
-LONGEST_SUBJECT = 99
-DEFAULT_ENV = "dev"  # what the operator's command assumes
+__all__ = ["build_notification", "console_link", "next_commands"]
+
+MOST_VERSIONS = 5
+WORK = {"training": "Training", "batch_inference": "Batch inference"}
+ENDINGS = {"failed": "failed", "aborted": "was stopped", "timed_out": "timed out"}
+RUNBOOKS = {"training": "retrain-failed", "batch_inference": "no-predictions-today"}
 
 Manifest = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Notification:
-    """What SNS publishes."""
-
-    subject: str
-    message: str
-
-
-def build_notification(manifest: Manifest, manifest_uri: str, env: str) -> Notification:
+def build_notification(manifest: Manifest, manifest_uri: str, env: str) -> Message:
     """The message for a run's manifest: what happened, why, where to look and what to type."""
-    headline = _headline(manifest)
     paragraphs = [
-        f"{headline} ({env}).",
         _why(manifest),
+        _waiting(manifest),
         _metrics_table(manifest["checks"]),
+        _rows(manifest),
+        _drift(manifest),
         _where(manifest, manifest_uri),
-        "\n".join(["Next:", *(f"  {command}" for command in next_commands(manifest, env))]),
     ]
-    return Notification(
-        subject=_subject(f"[{env}] {headline}"),
-        message="\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n",
-    )
-
-
-def console_link(execution_arn: str) -> str:
-    """The execution in the AWS console."""
-    region = execution_arn.split(":")[3]
-    return (
-        f"https://{region}.console.aws.amazon.com/states/home?region={region}"
-        f"#/v2/executions/details/{execution_arn}"
-    )
+    return write_message(env, _headline(manifest), paragraphs, next_commands(manifest, env))
 
 
 def next_commands(manifest: Manifest, env: str) -> list[str]:
     """The commands that take the matter on, the first one first."""
-    show = f"titanic runs show {manifest['run_id']}"
-    approve = f"titanic approve {package_version(manifest['arns']['model_package'] or '')}"
-    commands = [approve, show] if _awaits_approval(manifest) else [show]
-    return [f"{command}{'' if env == DEFAULT_ENV else f' --env {env}'}" for command in commands]
+    commands = [*_first_commands(manifest), f"titanic runs show {manifest['run_id']}"]
+    return [command(text, env) for text in commands]
+
+
+def _first_commands(manifest: Manifest) -> list[str]:
+    if _awaits_approval(manifest):
+        return [f"titanic approve {package_version(manifest['arns']['model_package'])}"]
+    if manifest["outcome"] != "no_approved_model":
+        return []
+    waiting = manifest["waiting_versions"]
+    return [f"titanic approve {waiting[0]}" if waiting else "titanic train", "titanic predict"]
 
 
 def _headline(manifest: Manifest) -> str:
     outcome, failure = manifest["outcome"], manifest["failure"]
-    if failure:
-        verb = {"failed": "failed", "aborted": "was stopped", "timed_out": "timed out"}[outcome]
+    if outcome in ENDINGS:
         place = failure["step"] or failure["state"]
         reason = f": {failure['error']}" if outcome == "failed" else ""
-        return f"Training {verb}{f' at {place}' if place else ''}{reason}"
-    if outcome == "rejected":
-        return f"Model rejected: {', '.join(shortfalls(manifest['checks']))}"
+        return f"{WORK[manifest['kind']]} {ENDINGS[outcome]}{f' at {place}' if place else ''}{reason}"
+    headlines = {
+        "registered": _registered,
+        "rejected": lambda manifest: f"Model rejected: {', '.join(shortfalls(manifest['checks']))}",
+        "published": _published,
+        "no_approved_model": _no_approved_model,
+    }
+    return headlines[outcome](manifest)
+
+
+def _registered(manifest: Manifest) -> str:
     version = package_version(manifest["arns"]["model_package"])
-    return f"Model version {version} registered, {_approval(manifest)}"
+    status = manifest["approval"]["status"]
+    standing = "awaits your approval" if _awaits_approval(manifest) else str(status).lower()
+    return f"Model version {version} registered, {standing}"
 
 
-def _approval(manifest: Manifest) -> str:
-    if _awaits_approval(manifest):
-        return "awaits your approval"
-    return "approved" if manifest["approval"]["status"] == "Approved" else str(manifest["approval"]["status"])
+def _published(manifest: Manifest) -> str:
+    drift = Drift.model_validate(manifest["drift"])
+    return f"{manifest['predictions']['rows']} predictions published" + (
+        f", drift in {moved(drift)}" if drift.above_threshold else ""
+    )
+
+
+def _no_approved_model(manifest: Manifest) -> str:
+    waiting = manifest["waiting_versions"]
+    which = f"{'version' if len(waiting) == 1 else 'versions'} {_versions(waiting)}"
+    return f"No predictions: no model is approved, {f'{which} waiting' if waiting else 'none is waiting'}"
+
+
+def _versions(waiting: list[int]) -> str:
+    """`9, 8 and 3`, and only the newest of many."""
+    shown = [str(version) for version in waiting[:MOST_VERSIONS]]
+    if len(waiting) > MOST_VERSIONS:
+        return f"{', '.join(shown)} and {len(waiting) - MOST_VERSIONS} more"
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
 
 
 def _awaits_approval(manifest: Manifest) -> bool:
@@ -87,7 +101,19 @@ def _why(manifest: Manifest) -> str:
     if not failure:
         return ""
     lines = [("State", failure["state"]), ("Step", failure["step"]), ("Error", failure["error"])]
-    return _pairs([*lines, ("Cause", failure["cause"])])
+    return pairs([*lines, ("Cause", failure["cause"])])
+
+
+def _waiting(manifest: Manifest) -> str:
+    if manifest["outcome"] != "no_approved_model":
+        return ""
+    waiting = manifest["waiting_versions"]
+    if not waiting:
+        return "No version waits for approval either: train one, then approve it."
+    return (
+        f"Waiting for approval, the newest first: {_versions(waiting)}.\n"
+        f"`titanic models` compares them; approving one and starting again gives the predictions."
+    )
 
 
 def _metrics_table(checks: list[dict[str, Any]]) -> str:
@@ -102,23 +128,37 @@ def _metrics_table(checks: list[dict[str, Any]]) -> str:
     return "\n".join(rows)
 
 
+def _rows(manifest: Manifest) -> str:
+    """What became of the batch's rows, and whether readers of the latest set see them."""
+    predictions, data = manifest.get("predictions"), manifest["data"] or {}
+    if manifest["outcome"] != "published" or not predictions:
+        return ""
+    counted = [
+        f"{data[key]} {word}" for key, word in (("rows_in", "in"), ("rows_quarantined", "quarantined"))
+    ]
+    latest = (
+        "" if predictions["is_latest"] else "\nA later run's set stays the one in predictions/latest.json."
+    )
+    return f"Rows: {', '.join(counted)}, {predictions['rows']} predicted.{latest}"
+
+
+def _drift(manifest: Manifest) -> str:
+    if manifest["outcome"] != "published":
+        return ""
+    drift = Drift.model_validate(manifest["drift"])
+    return f"Drift was not measured: {drift.reason}." if drift.reason else drift_table(drift)
+
+
 def _where(manifest: Manifest, manifest_uri: str) -> str:
-    return _pairs(
+    ended_badly = manifest["failure"] is not None
+    return pairs(
         [
             ("Run", manifest["run_id"]),
             ("Source", manifest["source_uri"]),
             ("Package", manifest["arns"]["model_package"]),
+            ("Results", (manifest.get("predictions") or {}).get("predictions_uri")),
             ("Record", manifest_uri),
             ("Console", console_link(manifest["execution_arn"])),
+            ("Runbook", runbook(RUNBOOKS[manifest["kind"]]) if ended_badly else None),
         ]
     )
-
-
-def _pairs(pairs: list[tuple[str, str | None]]) -> str:
-    return "\n".join(f"{name + ':':<9}{value}" for name, value in pairs if value)
-
-
-def _subject(text: str) -> str:
-    """Within what SNS accepts; the message has it whole."""
-    ascii_text = " ".join(text.encode("ascii", "replace").decode().split())
-    return ascii_text if len(ascii_text) <= LONGEST_SUBJECT else ascii_text[: LONGEST_SUBJECT - 3] + "..."

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools import Logger, Metrics, Tracer, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -55,6 +55,18 @@ def stage(name: str) -> Callable[[Handler], Handler]:
         return handler
 
     return decorate
+
+
+def count(name: str, value: int) -> None:
+    """A number of the current stage."""
+    metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+
+
+def measure(name: str, value: float, **dimensions: str) -> None:
+    """A metric without a unit and with dimensions of its own, sent at once."""
+    with single_metric(name=name, unit=MetricUnit.NoUnit, value=value, namespace=NAMESPACE) as metric:
+        for dimension, text in dimensions.items():
+            metric.add_dimension(name=dimension, value=text)
 
 
 def bind_run(run_id: str) -> None:

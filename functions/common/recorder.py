@@ -11,8 +11,10 @@ from typing import Any
 
 from functions.common import s3 as storage
 from functions.common.clients import Client
+from functions.common.data_report import DataReport, read_data_report
 from functions.common.manifest import Facts, Standing, build_manifest
-from functions.common.notification import Notification, build_notification, console_link, next_commands
+from functions.common.message import Message, console_link
+from functions.common.notification import build_notification, next_commands
 from functions.common.pipeline_execution import Step, registered_package
 from functions.common.registry import withdraw_if_pending
 from functions.common.s3 import S3Uri
@@ -26,14 +28,16 @@ class Record:
     manifest: dict[str, Any]
     uri: S3Uri
     env: str
-    notification: Notification
+    notification: Message
 
     @property
     def summary(self) -> dict[str, Any]:
         """The part of the manifest that becomes the execution's output."""
         kept = ("run_id", "run_date", "outcome", "decision", "metrics")
+        predictions = {"predictions": self.manifest["predictions"]} if "predictions" in self.manifest else {}
         return {
             **{name: self.manifest[name] for name in kept},
+            **predictions,
             "model_package_arn": self.manifest["arns"]["model_package"],
             "approval_status": self.manifest["approval"]["status"],
             "manifest_uri": str(self.uri),
@@ -50,16 +54,15 @@ def write_record(facts: Facts, settings: Settings, *, s3: Client) -> Record:
     return Record(manifest, uri, settings.env, build_notification(manifest, str(uri), settings.env))
 
 
-def read_data_report(s3: Client, settings: Settings, run_id: str) -> Mapping[str, Any] | None:
+def find_data_report(s3: Client, settings: Settings, run_id: str) -> DataReport | None:
     """The prepare job's report, or None where the run did not get that far."""
-    report: Mapping[str, Any] | None = storage.read_json(
-        s3, S3Uri(settings.data_bucket, f"runs/{run_id}/data_report.json")
-    )
-    return report
+    return read_data_report(s3, S3Uri(settings.data_bucket, f"runs/{run_id}/data_report.json"))
 
 
 def standing(state: Mapping[str, Any]) -> Standing:
-    """What RegisterModel or RejectModel left behind."""
+    """What RegisterModel or RejectModel left behind, or which version GetApprovedModel chose."""
+    if approved := state.get("approved"):
+        return Standing(approved["model_package_arn"], "Approved", approved["approved_by"])
     registration = state.get("registration", {})
     return Standing(registration.get("model_package_arn"), registration.get("approval_status"))
 
@@ -68,7 +71,7 @@ def close_standing(
     sagemaker: Client, state: Mapping[str, Any], steps: tuple[Step, ...], reason: str
 ) -> Standing:
     """For a run that ended early: a version the machine never judged is rejected, a judged one stays."""
-    if "registration" in state:
+    if "registration" in state or "approved" in state:
         return standing(state)
     arn = state.get("evaluation", {}).get("model_package_arn") or registered_package(steps)
     return Standing(arn, withdraw_if_pending(sagemaker, arn, reason) if arn else None)

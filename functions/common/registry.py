@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -29,6 +29,21 @@ def describe_package(sagemaker: Client, arn: str) -> dict[str, Any]:
             f"Model package {arn} is not in the registry: look whether somebody deleted it, then train again."
         ) from error
     return found
+
+
+def versions_with_status(sagemaker: Client, group: str, status: str) -> Iterator[dict[str, Any]]:
+    """Summaries of the group's versions of this status, the newest first.
+
+    SageMaker lists the oldest first unless it is asked, and a page may be empty and not be the last.
+    """
+    pages = sagemaker.get_paginator("list_model_packages").paginate(
+        ModelPackageGroupName=group,
+        ModelApprovalStatus=status,
+        SortBy="CreationTime",
+        SortOrder="Descending",
+        PaginationConfig={"PageSize": 100},
+    )
+    return (summary for page in pages for summary in page["ModelPackageSummaryList"])
 
 
 def decide(

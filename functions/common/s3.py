@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from functions.common.clients import Client
+
+CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,28 @@ class S3Uri:
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
+
+    @property
+    def name(self) -> str:
+        """The last part of the key."""
+        return self.key.rpartition("/")[2]
+
+
+def list_objects(s3: Client, prefix: S3Uri) -> list[S3Uri]:
+    """Every object whose key begins so, in the order of their keys; folder markers do not count."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=prefix.bucket, Prefix=prefix.key)
+    keys = (found["Key"] for page in pages for found in page.get("Contents", []))
+    return [S3Uri(prefix.bucket, key) for key in keys if not key.endswith("/")]
+
+
+def read_lines(body: Any) -> Iterator[bytes]:
+    """The lines of a streamed object without blank ones and without their ends. Holds a chunk at a time."""
+    rest = b""
+    for chunk in body.iter_chunks(CHUNK_BYTES):
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from filter(None, map(bytes.strip, whole))
+    if rest.strip():
+        yield rest.strip()
 
 
 def object_exists(s3: Client, uri: S3Uri) -> bool:
@@ -56,7 +81,9 @@ def read_json(s3: Client, uri: S3Uri) -> Any:
     return json.loads(s3.get_object(Bucket=uri.bucket, Key=uri.key)["Body"].read())
 
 
-def write_json(s3: Client, uri: S3Uri, value: Any) -> None:
-    """Writes the same bytes for the same value."""
+def write_json(s3: Client, uri: S3Uri, value: Any, **condition: str) -> None:
+    """Writes the same bytes for the same value. `condition`: `IfMatch` or `IfNoneMatch`, which S3 judges."""
     body = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    s3.put_object(Bucket=uri.bucket, Key=uri.key, Body=body.encode(), ContentType="application/json")
+    s3.put_object(
+        Bucket=uri.bucket, Key=uri.key, Body=body.encode(), ContentType="application/json", **condition
+    )

@@ -9,24 +9,8 @@ from typing import Any, Literal
 from aws_lambda_powertools.utilities.parser import Field
 
 from functions.common.inputs import StrictModel
-from functions.common.instants import parse_instant
-from functions.common.run_identity import RunIdentity, identify
 
 METRICS = ("accuracy", "f1", "auc")
-
-
-class Execution(StrictModel):
-    """The context object's view of an execution; recorders also get its input."""
-
-    id: str
-    name: str
-    start_time: str
-    state_machine_id: str
-    input: Any = None
-
-    @property
-    def run(self) -> RunIdentity:
-        return identify(self.id, parse_instant(self.start_time), self.input)
 
 
 class Thresholds(StrictModel):

@@ -13,7 +13,8 @@ from functions.common.instants import parse_instant
 from functions.common.observability import bind_run, stage
 from functions.common.run_identity import identify
 from functions.common.settings import read_settings
-from functions.init_run.start_run import InitRunEvent, InitRunSettings, start_run
+from functions.init_run.settings import InitRunSettings
+from functions.init_run.start_run import InitRunEvent, start_run
 
 
 @cache
@@ -23,7 +24,7 @@ def settings() -> InitRunSettings:
 
 @stage("InitRun")
 def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
-    """`{"input", "execution"}` -> the run that becomes `$.run`."""
+    """`{"kind", "input", "execution"}` -> the run that becomes `$.run`."""
     request = parse_input(event, InitRunEvent, "InitRun event")
     started_at = parse_instant(request.execution.start_time)
     bind_run(identify(request.execution.id, started_at, request.input).run_id)

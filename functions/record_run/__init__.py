@@ -1,1 +1,1 @@
-"""Lambda of states `RecordRegistered`, `RecordRejected` and `RecordFailure`."""
+"""Lambda of the states that record how a run ended."""

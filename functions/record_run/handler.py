@@ -1,4 +1,5 @@
-"""Task of states `RecordRegistered`, `RecordRejected` and `RecordFailure`.
+"""Task of states `RecordRegistered`, `RecordRejected`, `RecordPublished`, `RecordNoApprovedModel` and
+`RecordFailure`.
 
 Has no named error of its own: whatever it raises sends the machine to `NotifyUnrecorded`.
 """
@@ -14,18 +15,18 @@ from functions.common.clients import client
 from functions.common.inputs import parse_input
 from functions.common.observability import bind_run, stage
 from functions.common.recorder import Record
-from functions.common.settings import Settings, read_settings
-from functions.record_run.recording import RecordRunEvent, record
+from functions.common.settings import read_settings
+from functions.record_run.recording import RecordRunEvent, RecordRunSettings, record
 
 
 @cache
-def settings() -> Settings:
-    return read_settings(Settings)
+def settings() -> RecordRunSettings:
+    return read_settings(RecordRunSettings)
 
 
 @stage("RecordRun")
 def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
-    """`{"outcome", "state", "execution"}` -> what becomes `$.record`."""
+    """`{"kind", "outcome", "state", "execution"}` -> what becomes `$.record`."""
     request = parse_input(event, RecordRunEvent, "RecordRun event")
     bind_run(request.execution.run.run_id)
     written = record(

@@ -1,4 +1,4 @@
-"""The record of a run that reached one of its ends: registered, rejected or failed."""
+"""The record of a run that reached one of its machine's ends."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from aws_lambda_powertools.utilities.parser import Field
 
 from functions.common.causes import Cause, explain, named_error, one_line
 from functions.common.clients import Client
+from functions.common.execution import Execution, Kind
 from functions.common.execution_history import Visit, failed_state, finished, read_visits, timings
 from functions.common.inputs import StrictModel
 from functions.common.instants import parse_instant
@@ -20,42 +21,52 @@ from functions.common.pipeline_execution import (
     interrupted_step,
     read_steps,
 )
-from functions.common.recorder import Record, close_standing, read_data_report, standing, write_record
+from functions.common.recorder import Record, close_standing, find_data_report, standing, write_record
+from functions.common.registry import versions_with_status
 from functions.common.settings import Settings
-from functions.common.training_run import Execution
 
 UNSAID = {"Error": "UnknownError", "Cause": "the machine passed no error on"}
+SUCCESSES = ("registered", "rejected", "published")
+
+
+class RecordRunSettings(Settings):
+    """Whose versions may wait for approval."""
+
+    model_package_group: str
 
 
 class RecordRunEvent(StrictModel):
     """The task's payload. `state` is the machine's whole document, which may be almost empty."""
 
-    outcome: Literal["registered", "rejected", "failed"]
+    kind: Kind
+    outcome: Literal["registered", "rejected", "published", "no_approved_model", "failed"]
     state: dict[str, Any] = Field(description="the state machine's document, an object")
     execution: Execution
 
 
 def record(
-    event: RecordRunEvent, settings: Settings, *, states: Client, sagemaker: Client, s3: Client
+    event: RecordRunEvent, settings: RecordRunSettings, *, states: Client, sagemaker: Client, s3: Client
 ) -> Record:
     """Writes the manifest and says what to tell people. A retry does the same again."""
     visits = finished(read_visits(states, event.execution.id))
     execution = _ended(event.execution, visits)
     failure, stands = None, standing(event.state)
-    if event.outcome == "failed":
+    if event.outcome not in SUCCESSES:
         steps = _steps(sagemaker, event.state)
         failure = find_failure(event.state, visits, steps, sagemaker)
         reason = f"Run {execution.run.run_id} failed at {failure.state} before judging this version"
         stands = close_standing(sagemaker, event.state, steps, reason)
     facts = Facts(
+        kind=event.kind,
         execution=execution,
         outcome=event.outcome,
         state=event.state,
         states=timings(visits, execution.finished_at),
-        data_report=read_data_report(s3, settings, execution.run.run_id),
+        data_report=find_data_report(s3, settings, execution.run.run_id),
         failure=failure,
-        pipeline_execution_arn=_pipeline_arn(event.state),
         standing=stands,
+        pipeline_execution_arn=_pipeline_arn(event.state),
+        waiting_versions=_waiting(event, settings, sagemaker),
     )
     return write_record(facts, settings, s3=s3)
 
@@ -87,6 +98,14 @@ def _training_cause(sagemaker: Client, state: Mapping[str, Any], step: Step | No
     named = next((cause for cause in map(named_error, texts) if cause), None)
     said = next((text for text in texts if text), None)
     return named or (Cause("TrainingFailed", one_line(said)) if said else None)
+
+
+def _waiting(event: RecordRunEvent, settings: RecordRunSettings, sagemaker: Client) -> tuple[int, ...]:
+    """Versions that a person may approve, the newest first, for a run that had no approved one."""
+    if event.outcome != "no_approved_model":
+        return ()
+    waiting = versions_with_status(sagemaker, settings.model_package_group, "PendingManualApproval")
+    return tuple(summary["ModelPackageVersion"] for summary in waiting)
 
 
 def _ended(execution: Execution, visits: tuple[Visit, ...]) -> EndedExecution:

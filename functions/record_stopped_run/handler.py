@@ -1,4 +1,4 @@
-"""Target of rule `stopped_runs_rule`: training executions that were aborted or timed out.
+"""Target of rule `stopped_runs_rule`: executions that were aborted or timed out.
 
 What it raises, Lambda retries twice: every part of it can be done again.
 """

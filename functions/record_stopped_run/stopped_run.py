@@ -1,7 +1,7 @@
 """The record of a run that was ended from outside, where no state of it is left to do that.
 
-Step Functions stops the job of a `.sync` task itself. The SageMaker pipeline was started without one,
-so it goes on unless it is stopped here.
+Step Functions stops the job of a `.sync` task itself: data preparation and batch transform. The SageMaker
+pipeline of a training run was started without one, so it goes on unless it is stopped here.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from aws_lambda_powertools.utilities.parser import BaseModel
 from functions.common import s3 as storage
 from functions.common.causes import one_line
 from functions.common.clients import Client
+from functions.common.execution import Kind
 from functions.common.execution_history import Visit, read_visits, timings
 from functions.common.manifest import EndedExecution, Facts, Failure
 from functions.common.pipeline_execution import Step, interrupted_step, read_steps
-from functions.common.recorder import Record, close_standing, read_data_report, write_record
+from functions.common.recorder import Record, close_standing, find_data_report, write_record
 from functions.common.s3 import S3Uri
 from functions.common.settings import Settings
 
@@ -28,8 +29,9 @@ ERRORS = {"ABORTED": "ExecutionAborted", "TIMED_OUT": "ExecutionTimedOut"}
 
 
 class StoppedRunSettings(Settings):
-    """Which pipeline the runs start, and where their messages go."""
+    """Which machine's runs start no pipeline, which pipeline the others', and where messages go."""
 
+    batch_inference_state_machine: str
     pipeline: str
     alerts_topic_arn: str
 
@@ -61,18 +63,22 @@ def record_stopped(event: StatusChangeEvent, settings: StoppedRunSettings, clien
     """Stops the run's pipeline, writes its manifest and tells people once, however often it is called."""
     found = clients.states.describe_execution(executionArn=event.detail.executionArn)
     execution = _ended(found)
-    pipeline_arn = stop_pipeline(clients.sagemaker, settings.pipeline, execution)
+    kind = _kind(found, settings)
+    pipeline_arn = (
+        stop_pipeline(clients.sagemaker, settings.pipeline, execution) if kind == "training" else None
+    )
     steps = read_steps(clients.sagemaker, pipeline_arn) if pipeline_arn else ()
     visits = read_visits(clients.states, execution.arn, with_data=True)
     state = visits[-1].document if visits else {}
     failure = _failure(event.detail.status, found, visits, interrupted_step(steps))
     reason = f"Run {execution.run.run_id} was ended at {failure.state} before judging this version"
     facts = Facts(
+        kind=kind,
         execution=execution,
         outcome=event.detail.status.lower(),
         state=state,
         states=timings(visits, execution.finished_at),
-        data_report=read_data_report(clients.s3, settings, execution.run.run_id),
+        data_report=find_data_report(clients.s3, settings, execution.run.run_id),
         failure=failure,
         pipeline_execution_arn=pipeline_arn,
         standing=close_standing(clients.sagemaker, state, steps, reason),
@@ -114,6 +120,11 @@ def tell_once(record: Record, settings: StoppedRunSettings, clients: Clients) ->
         TopicArn=settings.alerts_topic_arn, Subject=text["subject"], Message=text["message"]
     )
     storage.write_json(clients.s3, kept, text | {"message_id": sent["MessageId"]})
+
+
+def _kind(found: Mapping[str, Any], settings: StoppedRunSettings) -> Kind:
+    machine = found["stateMachineArn"].rsplit(":", 1)[-1]
+    return "batch_inference" if machine == settings.batch_inference_state_machine else "training"
 
 
 def _ended(found: Mapping[str, Any]) -> EndedExecution:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from aws_lambda_powertools.utilities.parser import Field
 
-from functions.common import s3 as storage
 from functions.common.clients import Client
-from functions.common.errors import DataReportNotFound, ModelPackageNotFound
+from functions.common.data_report import require_data_report
+from functions.common.errors import ModelPackageNotFound
 from functions.common.inputs import StrictModel
 from functions.common.registry import decide, run_properties
-from functions.common.s3 import S3Uri
 from functions.common.training_run import Evaluation, Registration, TrainingRun
 
 
@@ -44,11 +43,13 @@ def register(event: RegisterModelEvent, *, sagemaker: Client, s3: Client) -> Reg
             f"{event.training.pipeline_execution_arn}."
         )
     properties = run_properties(event.run, event.evaluation) | {
-        "data_sha256": _data_sha256(s3, event.run),
+        "data_sha256": str(require_data_report(s3, event.run.data_report_uri)["data_sha256"]),
         "glue_job_run_id": event.prepare.job_run_id,
         "pipeline_execution_arn": event.training.pipeline_execution_arn,
     }
     approved = event.run.approval == "auto"
+    if approved:
+        properties |= {"decided_by": event.run.execution_arn, "decided_status": "Approved"}
     status = decide(
         sagemaker,
         arn,
@@ -57,16 +58,6 @@ def register(event: RegisterModelEvent, *, sagemaker: Client, s3: Client) -> Reg
         properties=properties,
     )
     return Registration(model_package_arn=arn, approval_status=status)
-
-
-def _data_sha256(s3: Client, run: TrainingRun) -> str:
-    report = storage.read_json(s3, S3Uri.parse(run.data_report_uri))
-    if report is None:
-        raise DataReportNotFound(
-            f"There is no {run.data_report_uri}, so the data behind run {run.run_id} cannot be named: "
-            "look at the prepare job, then train again."
-        )
-    return str(report["data_sha256"])
 
 
 def _description(run: TrainingRun, approved: bool) -> str:

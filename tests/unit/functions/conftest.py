@@ -242,6 +242,7 @@ class FakeStates:
 
     events: list[dict[str, Any]] = field(default_factory=list)
     description: dict[str, Any] = field(default_factory=dict)
+    machine_arn: str = MACHINE_ARN
     requests: list[dict[str, Any]] = field(default_factory=list)
 
     def get_paginator(self, operation: str) -> Paginator:
@@ -250,7 +251,7 @@ class FakeStates:
         return Paginator([{"events": self.events[:middle]}, {"events": self.events[middle:]}], self.requests)
 
     def describe_execution(self, executionArn: str) -> dict[str, Any]:  # noqa: N803
-        return {"executionArn": executionArn, **self.description}
+        return {"executionArn": executionArn, "stateMachineArn": self.machine_arn, **self.description}
 
     def visit(self, name: str, kind: str = "Task", *, document: Any = None, failed: bool = False) -> None:
         """A state that was entered and left, perhaps by a Catch."""

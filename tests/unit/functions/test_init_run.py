@@ -10,7 +10,8 @@ from functions.common.errors import CodeBundleNotFound, InvalidInput, RunInProgr
 from functions.common.inputs import parse_input
 from functions.common.observability import logger
 from functions.init_run import handler as handler_module
-from functions.init_run.start_run import InitRunEvent, InitRunSettings, start_run
+from functions.init_run.settings import InitRunSettings
+from functions.init_run.start_run import InitRunEvent, start_run
 
 BUCKET = "titanic-sagemaker-dev-123456789012"
 BUNDLE_KEY = "pipeline/code/0a1b2c3/pipeline_code.tar.gz"
@@ -23,6 +24,8 @@ ENVIRONMENT = {
     "F1_THRESHOLD": "0.7",
     "AUC_THRESHOLD": "0.8",
     "TRAINING_DEADLINE_SECONDS": "10800",
+    "BATCH_SOURCE_URI": f"s3://{BUCKET}/raw/new_passengers/",
+    "DRIFT_THRESHOLD": "0.2",
 }
 SETTINGS = InitRunSettings.model_validate({name.lower(): value for name, value in ENVIRONMENT.items()})
 
@@ -63,7 +66,7 @@ def init(
     put(BUNDLE_KEY)
 
     def init(execution_input: Any, execution: dict[str, Any] | None = None) -> Any:
-        event = {"input": execution_input, "execution": execution or start("first")}
+        event = {"kind": "training", "input": execution_input, "execution": execution or start("first")}
         request = parse_input(event, InitRunEvent, "InitRun event")
         return start_run(request, SETTINGS, s3=s3, states=aws("stepfunctions"))
 
@@ -216,7 +219,7 @@ def test_of_executions_started_at_once_exactly_one_goes_on(s3: Any, put: Callabl
     states = SameMoment(arns)
     went_on = []
     for arn in arns:
-        event = {"input": {}, "execution": SameMoment.execution(arn)}
+        event = {"kind": "training", "input": {}, "execution": SameMoment.execution(arn)}
         try:
             start_run(parse_input(event, InitRunEvent, "event"), SETTINGS, s3=s3, states=states)
             went_on.append(arn)
@@ -229,6 +232,7 @@ def test_an_execution_the_list_does_not_show_yet_still_yields(s3: Any, put: Call
     put("raw/titanic.csv")
     put(BUNDLE_KEY)
     event = {
+        "kind": "training",
         "input": {},
         "execution": SameMoment.execution("arn:aws:states:eu-west-1:1:execution:training:b"),
     }
@@ -265,7 +269,9 @@ def test_the_handler_returns_json_and_counts_success(
     init: Any, start: Any, lambda_context: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     _deploy(monkeypatch)
-    answer = handler_module.handler({"input": {}, "execution": start("first")}, lambda_context)
+    answer = handler_module.handler(
+        {"kind": "training", "input": {}, "execution": start("first")}, lambda_context
+    )
     assert json.loads(json.dumps(answer))["thresholds"]["accuracy"] == 0.78
     emitted = _metrics(capsys.readouterr().out)
     assert emitted["Success"] == [1.0]
@@ -277,16 +283,18 @@ def test_the_handler_logs_the_error_under_its_run_and_counts_failure(
     *, init: Any, start: Any, lambda_context: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any, caplog: Any
 ) -> None:
     _deploy(monkeypatch)
+    event = {"kind": "training", "input": {"x": 1}, "execution": start("first")}
     with pytest.raises(InvalidInput):
-        handler_module.handler({"input": {"x": 1}, "execution": start("first")}, lambda_context)
+        handler_module.handler(event, lambda_context)
     assert _metrics(capsys.readouterr().out)["Failure"] == [1.0]
     assert "InvalidInput" in [getattr(record, "error", "") for record in caplog.records]
     assert logger.get_current_keys()["run_id"].startswith("2")
 
 
 def test_a_payload_of_another_shape_is_refused(lambda_context: Any) -> None:
+    event = {"kind": "training", "execution": SameMoment.execution("arn:x")}
     with pytest.raises(InvalidInput, match="InitRun event: key 'input' is missing"):
-        handler_module.handler({"execution": SameMoment.execution("arn:x")}, lambda_context)
+        handler_module.handler(event, lambda_context)
 
 
 def _deploy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,10 +17,12 @@ MISSED = [*PASSED, {"metric": "f1", "value": 0.62, "threshold": 0.7, "passed": F
 def manifest(outcome: str, **changes: Any) -> dict[str, Any]:
     return {
         "run_id": "20261121-a6fe0531ae",
+        "kind": "training",
         "outcome": outcome,
         "execution_arn": ARN,
         "source_uri": "s3://bucket/raw/titanic.csv",
         "arns": {"pipeline_execution": None, "model_package": PACKAGE},
+        "data": None,
         "checks": [],
         "approval": {"status": None, "mode": "manual", "by": None},
         "failure": None,

@@ -9,9 +9,8 @@ import pytest
 from functions.common.errors import InvalidInput
 from functions.common.inputs import parse_input
 from functions.common.recorder import Record
-from functions.common.settings import Settings
 from functions.record_run import handler as handler_module
-from functions.record_run.recording import RecordRunEvent, record
+from functions.record_run.recording import RecordRunEvent, RecordRunSettings, record
 
 BUCKET = "titanic-sagemaker-dev-123456789012"
 RUN_ID = "20261121-a6fe0531ae"
@@ -28,9 +27,11 @@ Recorder = Callable[..., Record]
 @pytest.fixture
 def record_as(states: Any, sagemaker: Any, s3: Any, execution: dict[str, Any]) -> Recorder:
     def record_as(outcome: str, state: dict[str, Any], **changes: Any) -> Record:
-        event = {"outcome": outcome, "state": state, "execution": execution | changes}
+        event = {"kind": "training", "outcome": outcome, "state": state, "execution": execution | changes}
         request = parse_input(event, RecordRunEvent, "RecordRun event")
-        settings = Settings(env="dev", data_bucket=BUCKET)
+        settings = RecordRunSettings(
+            env="dev", data_bucket=BUCKET, model_package_group="titanic-survival-xgboost"
+        )
         return record(request, settings, states=states, sagemaker=sagemaker, s3=s3)
 
     return record_as
@@ -303,7 +304,7 @@ def test_recording_again_writes_the_same_bytes(
 def test_a_payload_of_another_shape_is_refused(
     execution: Any, lambda_context: Any, change: dict[str, Any], words: str
 ) -> None:
-    event = {"outcome": "failed", "state": {}, "execution": execution} | change
+    event = {"kind": "training", "outcome": "failed", "state": {}, "execution": execution} | change
     with pytest.raises(InvalidInput, match=words):
         handler_module.handler(event, lambda_context)
 
@@ -319,11 +320,12 @@ def test_the_handler_answers_with_all_that_the_machine_selects(
 ) -> None:
     monkeypatch.setenv("ENV", "dev")
     monkeypatch.setenv("DATA_BUCKET", BUCKET)
+    monkeypatch.setenv("MODEL_PACKAGE_GROUP", "titanic-survival-xgboost")
     handler_module.settings.cache_clear()
     clients = {"stepfunctions": states, "sagemaker": sagemaker, "s3": s3}
     monkeypatch.setattr(handler_module, "client", clients.__getitem__)
     state = {"error": {"Error": "States.Timeout", "Cause": ""}}
-    event = {"outcome": "failed", "state": state, "execution": execution}
+    event = {"kind": "training", "outcome": "failed", "state": state, "execution": execution}
     answer = handler_module.handler(event, lambda_context)
     assert set(json.loads(json.dumps(answer))) == {
         "manifest_uri",

@@ -25,7 +25,11 @@ ARN = "arn:aws:states:eu-west-1:123456789012:execution:titanic-sagemaker-dev-tra
 PIPELINE = "arn:aws:sagemaker:eu-west-1:123456789012:pipeline/titanic-modelbuild-dev/execution"
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:titanic-sagemaker-dev-alerts"
 SETTINGS = StoppedRunSettings(
-    env="dev", data_bucket=BUCKET, pipeline="titanic-modelbuild-dev", alerts_topic_arn=TOPIC
+    env="dev",
+    data_bucket=BUCKET,
+    batch_inference_state_machine="titanic-sagemaker-dev-batch-inference",
+    pipeline="titanic-modelbuild-dev",
+    alerts_topic_arn=TOPIC,
 )
 
 

@@ -18,6 +18,7 @@ FUNCTIONS: dict[str, Any] = json.loads((ROOT / "functions/functions.json").read_
 ROLES: dict[str, Any] = {
     path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "iam").glob("*.json"))
 }
+MACHINES = sorted(path.name.partition(".")[0] for path in (ROOT / "statemachines").glob("*.asl.json"))
 PLACEHOLDERS = set(NAMES.all()) | {
     "project",
     "env",
@@ -133,13 +134,14 @@ def test_a_role_is_assumed_by_one_service_and_says_what_for(name: str) -> None:
     assert len(NAMES.role(name)) <= 64
 
 
-def test_the_machine_may_call_exactly_the_functions_it_names() -> None:
-    machine = (ROOT / "statemachines/training.asl.json").read_text(encoding="utf-8")
-    named = set(re.findall(r"\$\{(\w+)FunctionArn\}", machine))
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_machine_may_call_exactly_the_functions_it_names(machine: str) -> None:
+    definition = (ROOT / f"statemachines/{machine}.asl.json").read_text(encoding="utf-8")
+    named = set(re.findall(r"\$\{(\w+)FunctionArn\}", definition))
     called = {name for name in FUNCTIONS["functions"] if _camel(name) in named}
     assert {_camel(name) for name in called} == named
     [statement] = [
-        each for each in ROLES["training_state_machine"]["statements"] if each["Sid"] == "CallFunctions"
+        each for each in ROLES[f"{machine}_state_machine"]["statements"] if each["Sid"] == "CallFunctions"
     ]
     values = {
         "region": NAMES.region,
