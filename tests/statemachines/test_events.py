@@ -74,7 +74,7 @@ def test_the_rule_leaves_other_machines_alone(sample: dict[str, Any]) -> None:
 
 def test_a_template_without_its_values_is_an_error_that_names_them() -> None:
     with pytest.raises(MissingValue, match=r"stopped_runs\.json needs TrainingStateMachineArn"):
-        render(EVENTS / "patterns" / "stopped_runs.json", {"DataBucket": BUCKET})
+        render(EVENTS / "patterns" / "stopped_runs.json", {"BatchInferenceStateMachineArn": "arn"})
 
 
 def test_a_value_is_text_and_cannot_change_the_document(tmp_path: Path) -> None:
@@ -95,7 +95,8 @@ def sample() -> dict[str, Any]:
 
 def pattern(machine_arn: str) -> dict[str, Any]:
     path = EVENTS / "patterns" / "stopped_runs.json"
-    rendered: dict[str, Any] = render(path, {"TrainingStateMachineArn": machine_arn})
+    machines = {"TrainingStateMachineArn": machine_arn, "BatchInferenceStateMachineArn": f"{machine_arn}-2"}
+    rendered: dict[str, Any] = render(path, machines)
     return rendered
 
 

@@ -174,6 +174,19 @@ class TestExecution:
     def test_is_silent_about_other_machines(self) -> None:
         assert not self.told(training=self.OTHER, error="States.Runtime")
 
+    @pytest.mark.parametrize("status", ["RUNNING", "SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"])
+    @pytest.mark.parametrize("error", [None, "States.Runtime", "States.Timeout"])
+    def test_no_end_is_told_by_two_rules(self, status: str, error: str | None) -> None:
+        event = sample("step_functions_execution_failed", status=status, error=error)
+        machines = {
+            "TrainingStateMachineArn": self.OTHER,
+            "BatchInferenceStateMachineArn": self.MACHINE,
+        }
+        told = [matches(rule, event, **machines) for rule in ("execution_state_change", "stopped_runs")]
+        assert sum(told) == (
+            status in ("ABORTED", "TIMED_OUT") or (status, error) == ("FAILED", "States.Runtime")
+        )
+
 
 def test_statuses_are_spelled_as_sagemaker_spells_them() -> None:
     model = get_session().get_service_model("sagemaker")
