@@ -8,6 +8,8 @@ deployed to it, with the environment, arguments, folders, credentials and logs A
     processes.py    the one place where a job's process is born
     credentials.py  role credentials for jobs, clients under a role
     logs.py         CloudWatch log streams
+    schedules.py    when at(), rate() and cron() schedules are due
+    deliveries.py   to the targets of rules and schedules: permissions, retries, dead letters
     plugins/        one module for each of MiniStack's registration points that is used
     sagemaker/      the SageMaker control plane and its jobs
 """
