@@ -25,6 +25,11 @@ class ParserDisagrees(Exception):
     """The engine's parser does not see the rows that the source check saw: quotes are ambiguous."""
 
 
+def part_name(number: int) -> str:
+    """The file name of a part of a curated table."""
+    return f"part-{number:05d}.csv"
+
+
 class Engine(Protocol):
     """What the job asks of an engine."""
 
@@ -36,6 +41,9 @@ class Engine(Protocol):
 
     def write_csv(self, frames: Mapping[str, Frame], *, header: bool) -> None:
         """One CSV per URI; rows keep the order they were read in."""
+
+    def write_parts(self, folder_uri: str, frame: Frame, rows_per_part: int) -> None:
+        """`part-00000.csv` … under a folder, without headers; rows keep the order they were read in."""
 
 
 def choose_engine(name: str, environment: Mapping[str, str]) -> Engine:
@@ -91,6 +99,18 @@ class PolarsEngine:
         ]
         with _disagreement():
             pl.collect_all(sinks, engine="streaming")
+
+    def write_parts(self, folder_uri: str, frame: Frame, rows_per_part: int) -> None:
+        parts = pl.PartitionBy(
+            folder_uri,
+            file_path_provider=lambda part: part_name(part.index_in_partition),
+            max_rows_per_file=rows_per_part,
+            approximate_bytes_per_file=None,
+        )
+        with _disagreement():
+            _native(frame).sink_csv(
+                parts, include_header=False, storage_options=self._options or None, engine="streaming"
+            )
 
     def _scan_file(self, file: CheckedFile) -> pl.LazyFrame:
         irregular = bool(file.ragged or file.blank)

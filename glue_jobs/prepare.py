@@ -29,7 +29,7 @@ from typing import Any, NoReturn
 import boto3
 
 from glue_jobs.contract import Column, Contract, load_contract
-from glue_jobs.engines import Engine, ParserDisagrees, choose_engine
+from glue_jobs.engines import Engine, ParserDisagrees, choose_engine, part_name
 from glue_jobs.errors import EmptySource, InvalidArguments, NotACsv, PrepareError, SourceChanged
 from glue_jobs.report import Report, check_rows, check_target, data_report
 from glue_jobs.source import (
@@ -55,6 +55,7 @@ from glue_jobs.transforms import (
 
 MODES = ("training", "inference")
 ENGINES = ("auto", "polars", "spark")
+ROWS_PER_PART = 200_000  # about 5 MB: large enough for a stream, small enough to share between workers
 RUN_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # A script on Glue gets the job's own parameters too, so these are let through and nothing else is:
 # https://docs.aws.amazon.com/glue/latest/dg/aws-glue-programming-etl-glue-arguments.html
@@ -175,7 +176,7 @@ class Preparation:
         try:
             classified = self._classify(checked)
             report = self._judge(classified, checked, digest.hexdigest())
-            written = self._write_curated(classified)
+            written = self._write_curated(classified, report["rows_out"])
         except ParserDisagrees as disagreement:
             raise self._ambiguous_quotes(files) from disagreement
         if find_files(self.s3, self.arguments.source_uri) != files:
@@ -241,22 +242,29 @@ class Preparation:
             "ignored_columns": [header for header in headers if header not in used],
         }
 
-    def _write_curated(self, classified: Frame) -> list[str]:
+    def _write_curated(self, classified: Frame, rows: int) -> list[str]:
         """The run's own files. Their keys, in the order they are hashed and published."""
         if self.arguments.is_training:
-            frames = {
-                self.arguments.curated_key("train.csv"): part(classified, self.columns, validation=False),
-                self.arguments.curated_key("validation.csv"): part(classified, self.columns, validation=True),
-            }
+            keys = self._write_training(classified)
         else:
-            frames = {self.arguments.curated_key("inference.csv"): accepted(classified, self.columns)}
-        # Batch transform takes no header line; the training container reads columns by name.
-        self.engine.write_csv(
-            {self.arguments.uri(key): frame for key, frame in frames.items()},
-            header=self.arguments.is_training,
-        )
-        self.log(f"wrote {', '.join(frames)}")
+            keys = self._write_inference(classified, rows)
+        self.log(f"wrote {', '.join(keys)}")
+        return keys
+
+    def _write_training(self, classified: Frame) -> list[str]:
+        """Two files with headers: the training container reads columns by name."""
+        frames = {
+            self.arguments.curated_key("train.csv"): part(classified, self.columns, validation=False),
+            self.arguments.curated_key("validation.csv"): part(classified, self.columns, validation=True),
+        }
+        self.engine.write_csv({self.arguments.uri(key): frame for key, frame in frames.items()}, header=True)
         return list(frames)
+
+    def _write_inference(self, classified: Frame, rows: int) -> list[str]:
+        """Parts without headers, as batch transform takes them: it gives each to one worker."""
+        folder = self.arguments.curated_key("inference/")
+        self.engine.write_parts(self.arguments.uri(folder), accepted(classified, self.columns), ROWS_PER_PART)
+        return [f"{folder}{part_name(number)}" for number in range(-(-rows // ROWS_PER_PART))]
 
     def _hash(self, keys: Sequence[str]) -> str:
         """SHA-256 of the objects' bytes, one after the other."""

@@ -167,8 +167,8 @@ class TestInference:
         lines = [line(identity, survived="drop").replace(",drop", "") for identity in range(1, 11)]
         bad = lines[0].replace("1,3", "11,3", 1).replace(",30,", ",old,")
         prepare(put(table([*lines, bad], header)), mode="inference")
-        assert keys() == ["curated/runs/run-1/inference.csv", REJECTED, REPORT]
-        rows = list(csv.reader(io.StringIO(get("curated/runs/run-1/inference.csv"))))
+        assert keys() == ["curated/runs/run-1/inference/part-00000.csv", REJECTED, REPORT]
+        rows = list(csv.reader(io.StringIO(get("curated/runs/run-1/inference/part-00000.csv"))))
         assert rows[0] == ["1", "3", "1", "30.0", "0", "1", "7.25", "2"]
         assert [one[0] for one in rows] == [str(number) for number in range(1, 11)]
         report = json.loads(get(REPORT))
@@ -183,14 +183,30 @@ class TestInference:
 
     def test_one_passenger_is_enough(self, prepare: Any, put: Any, get: Any) -> None:
         prepare(put(table([line(1)])), mode="inference")
-        assert get("curated/runs/run-1/inference.csv") == "1,3,1,30.0,0,1,7.25,2\n"
+        assert get("curated/runs/run-1/inference/part-00000.csv") == "1,3,1,30.0,0,1,7.25,2\n"
+
+    @pytest.mark.parametrize(("rows", "sizes"), [(2, [2]), (3, [3]), (6, [3, 3]), (7, [3, 3, 1])])
+    def test_many_rows_become_parts_that_workers_can_share(
+        self, prepare: Any, put: Any, get: Any, keys: Any, monkeypatch: pytest.MonkeyPatch,
+        rows: int, sizes: list[int],
+    ) -> None:  # fmt: skip
+        monkeypatch.setattr(job, "ROWS_PER_PART", 3)
+        prepare(put(table(good_lines(rows))), mode="inference")
+        parts = [f"curated/runs/run-1/inference/part-{number:05d}.csv" for number in range(len(sizes))]
+        assert keys() == [*parts, REPORT]
+        texts = [get(part) for part in parts]
+        assert [text.count("\n") for text in texts] == sizes
+        ids = [row.split(",")[0] for row in "".join(texts).splitlines()]
+        assert ids == [str(number) for number in range(1, rows + 1)]
+        digest = hashlib.sha256("".join(texts).encode()).hexdigest()
+        assert json.loads(get(REPORT))["data_sha256"] == digest
 
     def test_encodes_as_training_does(self, prepare: Any, put: Any, get: Any) -> None:
         uri = put(table(good_lines(30)))
         prepare(uri)
         prepare(uri, mode="inference")
         trained = {one.pop("PassengerId"): one for key in RUN_FILES for one in read(get(key))}
-        scored = csv.reader(io.StringIO(get("curated/runs/run-1/inference.csv")))
+        scored = csv.reader(io.StringIO(get("curated/runs/run-1/inference/part-00000.csv")))
         assert {one[0]: one[1:] for one in scored} == {
             identity: list(one.values())[1:] for identity, one in trained.items()
         }
