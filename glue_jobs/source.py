@@ -300,11 +300,13 @@ def _missing_columns(uri: str, names: Sequence[str], required: Sequence[str], mi
     plural = "s are" if len(missing) > 1 else " is"
     others = [name for name in names if name not in required]
     hints = [f"{found!r} for {name!r}" for name in missing if (found := _closest(name, others))]
+    beside = f"it also has {_quoted(others)}; " if others else ""
+    what_next = (
+        f"did you mean {', '.join(hints)}? Rename what is misnamed" if hints else "add what is missing"
+    )
     return (
         f"the column{plural} missing in the header of {uri}: {_quoted(missing)}; "
-        f"found besides what is needed: {_quoted(others) or 'nothing'}; "
-        + (f"did you mean {', '.join(hints)}? " if hints else "")
-        + "Rename the header's names and start the run again"
+        f"{beside}{what_next} and start the run again"
     )
 
 

@@ -83,11 +83,11 @@ def test_a_file_without_a_line_is_no_table(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("header", "said"),
     [
-        ("Id,gender,Age", "column is missing .*: 'Sex'; found besides what is needed: 'gender'"),
+        ("Id,gender,Age", "column is missing .*: 'Sex'; it also has 'gender'"),
         ("Id,sex,Age", "did you mean 'sex' for 'Sex'"),
         ("Id,Sexe,Age", "did you mean 'Sexe' for 'Sex'"),
         ("ID,Age", "columns are missing .*: 'Id', 'Sex'; .*did you mean 'ID' for 'Id'"),
-        ("Id,Age", "'Sex'; found besides what is needed: nothing"),
+        ("Id,Age", "'Sex'; add what is missing and start"),
     ],
 )
 def test_names_a_missing_column_and_the_closest_name_found(header: str, said: str) -> None:
