@@ -24,11 +24,11 @@ class Headed:
     def __init__(self, header: bytes, body: Any) -> None:
         self._header, self._body = header, body
 
-    def read(self, size: int) -> bytes:
-        if self._header:
-            header, self._header = self._header, b""
-            return header + bytes(self._body.read(max(0, size - len(header))))
-        return bytes(self._body.read(size))
+    def read(self, size: int = -1) -> bytes:
+        """Parts of a large file have a size; of one that fits into a single request all is read."""
+        header, self._header = self._header, b""
+        rest = self._body.read() if size < 0 else self._body.read(max(0, size - len(header)))
+        return header + bytes(rest)
 
 
 def publish_file(s3: Client, file: CheckedFile, target: S3Uri) -> None:
