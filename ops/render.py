@@ -103,7 +103,9 @@ def step_note(step: Step) -> str:
 def report(console: Console, told: RunReport) -> None:
     """A run's end: what it came to, where everything lies, what next."""
     outcome(console, told)
+    console.print()
     places(console, told)
+    console.print()
     next_commands(console, told.next_commands)
 
 
@@ -114,22 +116,21 @@ def outcome(console: Console, told: RunReport) -> None:
     console.print(Text(told.headline, style=f"bold {style}"))
     if told.failure:
         console.print(Text(told.failure.cause), soft_wrap=True)
-    console.print()
     if told.checks:
+        console.print()
         console.print(_checks(told))
-        console.print()
     if told.predictions and told.predictions.head:
+        console.print()
         console.print(head(told.predictions.head))
-        console.print()
     if told.drift:
-        _drift(console, told.drift)
         console.print()
+        _drift(console, told.drift)
 
 
 def places(console: Console, told: RunReport) -> None:
     """Where everything of a run lies."""
-    _pairs(console, [("run", f"{told.run.run_id} ({seconds(told.run.seconds())})"), *_places(told)])
-    console.print()
+    run = f"{told.run.run_id} ({seconds(told.run.seconds())})"
+    _pairs(console, [(f"{told.run.title.lower()} run", run), *_places(told)])
 
 
 def runs_table(found: Iterable[Run]) -> Table:

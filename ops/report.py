@@ -129,7 +129,7 @@ class RunReport:
             logs = (f"titanic logs {self.run.run_id}", "shows what every job of the run printed")
             return [*self._hints(self.failure.error), logs, show]
         if self.predictions:
-            return [(f"aws s3 cp --recursive {self.predictions.uri} predictions/", "fetches them"), show]
+            return [("titanic alerts --limit 1", "shows what people were told"), show]
         if self.model and self.model.status == "PendingManualApproval":
             approve = (f"titanic approve {self.model.version}", "puts the model to use")
             return [approve, (f"titanic reject {self.model.version}", "keeps it out of use"), show]

@@ -118,9 +118,12 @@ class Story:
 
         self._chapter("Where everything lies")
         render.places(self.out.result, trained)
+        self.out.result.print()
         render.places(self.out.result, predicted)
+        self.out.result.print()
         alerts = ("titanic alerts", "shows what people were told about both runs")
-        render.next_commands(self.out.result, [alerts, *predicted.next_commands])
+        runs = ("titanic runs", "lists them; `titanic runs show RUN` tells one again, state by state")
+        render.next_commands(self.out.result, [alerts, runs])
 
     def _chapter(self, title: str) -> None:
         from rich.text import Text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -41,19 +42,16 @@ class Project:
     names: Names
     stack: stack.Stack
     wait: Wait
+    home: Path
     _alerts: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def bucket(self) -> str:
         return self.names["data_bucket"]
 
-    @property
-    def machine(self) -> str:
-        return self.stack.values["training_state_machine_arn"]
-
-    def start(self, run_input: object = None, name: str | None = None) -> str:
+    def start(self, run_input: object = None, name: str | None = None, kind: str = "training") -> str:
         answer = self.aws("stepfunctions").start_execution(
-            stateMachineArn=self.machine,
+            stateMachineArn=self.stack.machine_arn(kind),
             name=name or f"test-{uuid.uuid4().hex[:12]}",
             input=json.dumps({} if run_input is None else run_input),
         )
@@ -62,6 +60,9 @@ class Project:
 
     def run(self, run_input: object = None) -> RunResult:
         return self.result(self.start(run_input))
+
+    def predict(self, run_input: object = None) -> RunResult:
+        return self.result(self.start(run_input, kind="batch_inference"))
 
     def result(self, execution_arn: str) -> RunResult:
         description = self.wait(self.aws("stepfunctions"), execution_arn)
@@ -76,8 +77,7 @@ class Project:
         return [json.loads(self.read(key)) for key in self.keys("runs/") if key.endswith("/manifest.json")]
 
     def alerts_of(self, run_id: str) -> list[dict[str, str]]:
-        self._receive()
-        return [alert for alert in self._alerts if run_id in alert["Message"]]
+        return [alert for alert in self.alerts() if run_id in alert["Message"]]
 
     def keys(self, prefix: str) -> list[str]:
         pages = self.aws("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
@@ -102,6 +102,38 @@ class Project:
         usable = [p["ModelPackageArn"] for p in versions if p["ModelApprovalStatus"] != "Rejected"]
         return {"curated": curated, "usable_versions": sorted(usable)}
 
+    def alerts(self) -> list[dict[str, str]]:
+        """Everything people were told so far."""
+        self._receive()
+        return list(self._alerts)
+
+    def predictions(self) -> dict[str, bytes]:
+        """All that lies under `predictions/`, the pointer to the latest set included."""
+        return {key: self.read(key) for key in self.keys("predictions/")}
+
+    def latest(self) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads(self.read("predictions/latest.json"))
+        return loaded
+
+    def visited(self, execution_arn: str) -> list[str]:
+        """The states an execution has entered so far."""
+        pages = self.aws("stepfunctions").get_paginator("get_execution_history")
+        events = [e for page in pages.paginate(executionArn=execution_arn) for e in page["events"]]
+        return [e["stateEnteredEventDetails"]["name"] for e in events if "stateEnteredEventDetails" in e]
+
+    def set_status(self, package_arn: str, status: str) -> None:
+        self.aws("sagemaker").update_model_package(ModelPackageArn=package_arn, ModelApprovalStatus=status)
+
+    def approved(self) -> list[str]:
+        """ARNs of the versions that may be used."""
+        pages = self.aws("sagemaker").get_paginator("list_model_packages")
+        asked = {
+            "ModelPackageGroupName": self.names["model_package_group"],
+            "ModelApprovalStatus": "Approved",
+        }
+        summaries = [s for page in pages.paginate(**asked) for s in page["ModelPackageSummaryList"]]
+        return [summary["ModelPackageArn"] for summary in summaries]
+
     def event(self, name: str) -> Any:
         """An execution input of `events/`."""
         return templates.render(ROOT / "events" / f"{name}.json", {"DataBucket": self.bucket})
@@ -121,8 +153,10 @@ def deploy_project(cloud: control.Cloud, aws: Callable[[str], Any], wait: Wait) 
     session = boto3.session.Session("test", "test", region_name=names.region)
     deployed = stack.Stack(session, names, endpoint_url=cloud.endpoint_url)
     stack.deploy(deployed, lambda _line: None)
-    project = Project(aws, names, deployed, wait)
-    project.put("raw/titanic.csv", dataset.csv_bytes(dataset.titanic_tables().training))
+    project = Project(aws, names, deployed, wait, cloud.home)
+    tables = dataset.titanic_tables()
+    project.put("raw/titanic.csv", dataset.csv_bytes(tables.training))
+    project.put("raw/new_passengers/held-out.csv", dataset.csv_bytes(tables.new_passengers))
     for table in sorted((ROOT / "events" / "tables").glob("*.csv")):
         project.put(f"raw/examples/{table.name}", table.read_bytes())
     return project
@@ -137,6 +171,86 @@ def project(cloud: control.Cloud, aws: Callable[[str], Any], finish: Wait) -> Pr
 def registered(project: Project) -> RunResult:
     """A run that went well: later tests find a model and curated files there."""
     return project.run()
+
+
+@pytest.fixture(scope="module")
+def approved(project: Project, registered: RunResult) -> Iterator[str]:
+    """ARN of a version that a module's tests may use; the next module finds it as its run left it."""
+    arn: str = registered.manifest["arns"]["model_package"]
+    project.set_status(arn, "Approved")
+    yield arn
+    project.set_status(arn, "PendingManualApproval")
+
+
+def _until(condition: Callable[[], Any], what: str, timeout_seconds: float = 60) -> Any:
+    deadline = time.monotonic() + timeout_seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"never happened: {what}"
+        time.sleep(0.02)
+    return found
+
+
+@pytest.fixture(scope="session")
+def until() -> Callable[..., Any]:
+    """Waits until a condition holds and returns what it gave."""
+    return _until
+
+
+@dataclass
+class Hold:
+    """A state before which executions wait until they are let go."""
+
+    project: Project
+    queue_url: str
+    _tokens: dict[str, str] = field(default_factory=dict)
+
+    def wait_for(self, execution_arn: str) -> None:
+        """Returns when the execution has come this far."""
+        _until(lambda: execution_arn in self._arrived(), f"{execution_arn} comes to the held state")
+
+    def let_go(self, execution_arn: str) -> None:
+        token = self._arrived()[execution_arn]
+        self.project.aws("stepfunctions").send_task_success(taskToken=token, output="{}")
+
+    def _arrived(self) -> dict[str, str]:
+        sqs = self.project.aws("sqs")
+        for message in sqs.receive_message(QueueUrl=self.queue_url).get("Messages", []):
+            told = json.loads(message["Body"])
+            self._tokens[told["execution"]] = told["token"]
+            sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+        return self._tokens
+
+
+@pytest.fixture
+def hold(project: Project) -> Iterator[Callable[[str], Hold]]:
+    """`hold("CreateModel")`: batch runs started from now on wait before that state.
+
+    What must happen between two states then happens there, on a slow machine as on a fast one.
+    """
+    states, arn = project.aws("stepfunctions"), project.stack.machine_arn("batch_inference")
+    deployed = states.describe_state_machine(stateMachineArn=arn)["definition"]
+    queue = project.aws("sqs").create_queue(QueueName=f"hold-{uuid.uuid4().hex[:8]}")["QueueUrl"]
+
+    def before(state: str) -> Hold:
+        definition = json.loads(
+            json.dumps(json.loads(deployed)).replace(f'"Next": "{state}"', '"Next": "Hold"')
+        )
+        definition["States"]["Hold"] = {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+            "Parameters": {
+                "QueueUrl": queue,
+                "MessageBody": {"token.$": "$$.Task.Token", "execution.$": "$$.Execution.Id"},
+            },
+            "ResultPath": None,
+            "Next": state,
+        }
+        states.update_state_machine(stateMachineArn=arn, definition=json.dumps(definition))
+        return Hold(project, queue)
+
+    yield before
+    states.update_state_machine(stateMachineArn=arn, definition=deployed)
+    project.aws("sqs").delete_queue(QueueUrl=queue)
 
 
 @pytest.fixture(scope="session")

@@ -85,29 +85,74 @@ def children_of(home: Path) -> list[str]:
     return found
 
 
-def test_the_demo_ends_with_a_registered_model(demo: subprocess.CompletedProcess[str], home: Path) -> None:
+def test_the_demo_ends_with_predictions_that_turn_out_right(
+    demo: subprocess.CompletedProcess[str], home: Path
+) -> None:
     assert demo.returncode == 0, demo.stderr
     told = demo.stdout + demo.stderr
-    for text in ("Port 4566 is in use", "Model registered: version 1", "manifest.json", "titanic approve 1"):
+    for text in (
+        *("Port 4566 is in use", "Model registered: version 1", "titanic approve 1", "is now Approved"),
+        *("Predictions published: 418 rows by model version 1", "418 new passengers", "manifest.json"),
+        *("predictions/latest.json", "titanic alerts"),
+    ):
         assert text in told
     assert control.status(home) is None
 
 
 def test_a_cloud_comes_back_with_what_it_held(running: Titanic) -> None:
     [version] = json.loads(running("models", "--json").stdout)
-    assert version["status"] == "PendingManualApproval"
-    [run] = json.loads(running("runs", "--json").stdout)
-    assert run["decision"] == "registered"
-    shown = running("runs", "show", run["run_id"])
-    assert "PrepareData" in shown.stdout
+    assert version["status"] == "Approved"
+    runs = json.loads(running("runs", "--json").stdout)
+    assert [(run["kind"], run["decision"]) for run in runs] == [
+        ("batch_inference", "published"),
+        ("training", "registered"),
+    ]
+    for run in runs:
+        assert "PrepareData" in running("runs", "show", run["run_id"]).stdout
+
+
+def test_a_second_demo_tells_the_same_story(running: Titanic) -> None:
+    again = running("demo")
+    assert again.returncode == 0, again.stderr
+    assert "by model version 2" in again.stdout
+
+
+def test_shows_what_people_were_told(running: Titanic) -> None:
+    told = json.loads(running("alerts", "--limit", "0", "--json").stdout)
+    assert any("Model version 1 registered" in alert["subject"] for alert in told)
+    assert any("418 predictions published" in alert["subject"] for alert in told)
+    assert json.loads(running("alerts", "--limit", "0", "--json").stdout) == told
+
+
+def test_predicts_and_says_when_no_model_is_approved(running: Titanic) -> None:
+    done = running("predict", "--json")
+    assert done.returncode == 0, done.stderr
+    predicted = json.loads(done.stdout)
+    assert predicted["predictions"]["rows"] == 418
+    assert "transform" in running("logs", predicted["run_id"]).stdout
+    for version in json.loads(running("models", "--json").stdout):
+        running("reject", str(version["version"]))
+    none = running("predict")
+    assert none.returncode == 2
+    assert "NoApprovedModel" in none.stdout
+    running("approve", "1", "--reason", "good enough")
+
+
+def test_switches_a_schedule_on_and_a_new_deployment_leaves_it_on(running: Titanic) -> None:
+    assert running("schedule", "enable", "daily-batch-inference").returncode == 0
+    assert running("up", "--detach").returncode == 0
+    states = {each["name"]: each["state"] for each in json.loads(running("schedule", "--json").stdout)}
+    assert states == {"daily-batch-inference": "ENABLED", "weekly-training": "ENABLED"}
+    running("schedule", "disable", "daily-batch-inference")
 
 
 def test_approves_a_version_once(running: Titanic) -> None:
+    running("reject", "1")
     assert running("approve", "1", "--reason", "looks right").returncode == 0
     again = running("approve", "1")
     assert again.returncode == 0
     assert "already" in again.stdout + again.stderr
-    [version] = json.loads(running("models", "--json").stdout)
+    [version] = [v for v in json.loads(running("models", "--json").stdout) if v["version"] == 1]
     assert version["status"] == "Approved"
 
 
@@ -147,7 +192,9 @@ def test_says_how_to_start_when_no_cloud_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for left-over processes in /proc")
-@pytest.mark.parametrize("moment", ["local cloud is running", "PrepareData", "TrainModel"])
+@pytest.mark.parametrize(
+    "moment", ["local cloud is running", "PrepareData", "TrainModel", "CreateTransformJob"]
+)
 def test_ctrl_c_stops_the_demo_and_leaves_no_process_behind(tmp_path: Path, moment: str) -> None:
     demo = subprocess.Popen(
         [TITANIC, "demo"],
@@ -179,6 +226,9 @@ def _read_until(process: subprocess.Popen[str], moment: str) -> str:
 
 
 def test_help_has_examples_for_every_command(titanic: Titanic) -> None:
-    names = ["up", "down", "demo", "train", "runs", "models", "approve", "reject", "logs"]
+    names = [
+        *("up", "down", "demo", "train", "predict", "runs", "models", "approve", "reject", "logs"),
+        *("alerts", "schedule"),
+    ]
     pages: dict[str, Any] = {name: titanic(name, "--help").stdout for name in names}
     assert [name for name, page in pages.items() if f"titanic {name}" not in page] == []

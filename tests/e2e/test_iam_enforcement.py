@@ -18,6 +18,30 @@ def test_a_run_passes_under_its_roles(enforcing: Any) -> None:
     assert run.output["decision"] == "registered"
 
 
+def test_a_batch_run_passes_under_its_roles(enforcing: Any) -> None:
+    enforcing.run({"approval": "auto"})
+    run = enforcing.predict()
+    assert run.description["status"] == "SUCCEEDED", run.manifest["failure"]
+    assert run.output["decision"] == "published"
+    assert len(run.alerts) == 1
+
+
+def test_a_stopped_batch_run_is_recorded_under_its_roles(enforcing: Any, until: Any) -> None:
+    arn = enforcing.start(kind="batch_inference")
+    enforcing.aws("stepfunctions").stop_execution(executionArn=arn)
+    [manifest] = until(
+        lambda: [m for m in enforcing.manifests() if m["execution_arn"] == arn], "there is a manifest"
+    )
+    assert manifest["outcome"] == "aborted"
+    assert until(lambda: enforcing.alerts_of(manifest["run_id"]), "people hear of it")
+
+
+def test_a_failing_batch_run_is_recorded_under_its_roles(enforcing: Any) -> None:
+    run = enforcing.predict({"source_uri": enforcing.put("raw/batches/empty.csv", b"")})
+    assert run.manifest["failure"]["error"] == "EmptySource"
+    assert len(run.alerts) == 1
+
+
 def test_a_failing_run_is_recorded_under_its_roles(enforcing: Any) -> None:
     run = enforcing.run(enforcing.event("training-table-missing-column"))
     assert run.manifest["failure"]["error"] == "MissingColumn"

@@ -130,7 +130,7 @@ def test_a_published_run_tells_how_many_the_first_of_them_and_where(aws: Target,
     assert "892" in text
     assert "0.125" in text
     assert "No drift" in text
-    assert f"aws s3 cp --recursive {URI}" in text
+    assert "titanic alerts" in text
     assert json.loads(json.dumps(found.to_json()))["predictions"]["head"][1] == ["892", "0.1254321"]
 
 
