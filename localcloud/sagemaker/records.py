@@ -100,7 +100,7 @@ def whole(chunks: Iterable[bytes], most: int) -> Iterator[bytes]:
 
 def _lines(block: bytes, single: bool) -> Iterator[bytes]:
     if single:
-        yield from block.splitlines(keepends=True)
+        yield from io.BytesIO(block)
     elif block:
         yield block
 

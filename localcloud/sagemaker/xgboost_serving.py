@@ -26,6 +26,7 @@ CSV_TYPES = frozenset({"csv", "text/csv"})
 MAX_CONTENT_LENGTH = 6 * 1024 * 1024  # bytes of a request, unless the variable of that name says otherwise
 
 _NEWLINE, _COMMA = 10, 44
+_PLAIN = b"0123456789.,-+eE\n"
 
 
 class ModelUnusable(Exception):
@@ -131,6 +132,8 @@ def _read_plain(payload: bytes) -> Matrix | None:
     """Commas, one number of columns, numbers or nothing between them; None for any other text."""
     import numpy
 
+    if payload.translate(None, _PLAIN):  # numpy reads a field of blanks as -1
+        return None
     raw = numpy.frombuffer(payload, numpy.uint8)
     ends = numpy.append(numpy.flatnonzero(raw == _NEWLINE), len(raw))
     commas = numpy.diff(numpy.searchsorted(numpy.flatnonzero(raw == _COMMA), ends), prepend=0)

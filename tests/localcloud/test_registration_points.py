@@ -30,6 +30,7 @@ def test_has_registries_of_step_functions_integrations() -> None:
     assert stepfunctions._AWS_SDK_SERVICE_MAP["glue"] == {"target_prefix": "AWSGlue", "protocol": "json"}
     assert stepfunctions._AWS_SDK_ERROR_PREFIX["glue"] == "Glue"
     assert "arn:aws:states:::sns:publish" in stepfunctions._SERVICE_DISPATCH
+    assert hasattr(stepfunctions._state_machines, "get")  # by ARN: whose role a task acts as
 
 
 @pytest.mark.parametrize(

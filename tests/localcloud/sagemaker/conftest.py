@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -161,3 +162,32 @@ def pipeline_document() -> dict[str, Any]:
     """Prepare → Train → Evaluate → Gate → Register, or TooBad (a Fail step), as the SDK renders it."""
     document: dict[str, Any] = json.loads((Path(__file__).parent / "pipeline.json").read_text())
     return document
+
+
+@pytest.fixture(scope="session")
+def model_file() -> bytes:
+    """An XGBoost model of three features: the larger their sum, the likelier."""
+    import numpy
+    import xgboost
+
+    features = numpy.random.default_rng(0).random((400, 3))
+    labels = (features.sum(axis=1) > 1.5).astype(int)
+    table = xgboost.DMatrix(features, label=labels, feature_names=["a", "b", "c"])
+    parameters = {"objective": "binary:logistic", "max_depth": 3, "nthread": 1}
+    return bytes(xgboost.train(parameters, table, 20).save_raw("ubj"))
+
+
+@pytest.fixture(scope="session")
+def pack() -> Callable[[dict[str, bytes]], bytes]:
+    """Packs files as model.tar.gz."""
+
+    def pack(members: dict[str, bytes]) -> bytes:
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+            for name, content in members.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+        return packed.getvalue()
+
+    return pack

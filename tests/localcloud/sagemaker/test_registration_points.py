@@ -65,5 +65,11 @@ def test_moto_keeps_the_records_that_are_corrected() -> None:
 
     assert callable(create_backend_app)
     backend = sagemaker_backends["123456789012"]["eu-west-1"]
-    for records in (backend.pipelines, backend.model_package_groups, backend.model_packages):
+    for records in (
+        backend.pipelines,
+        backend.model_package_groups,
+        backend.model_packages,
+        backend.model_package_name_mapping,
+        backend._models,
+    ):
         assert isinstance(records, dict)
