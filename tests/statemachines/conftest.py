@@ -1,5 +1,8 @@
 """Runs every test case of `mock_config.json` on a Step Functions engine and reads what happened.
 
+Tests that speak of `machine_name`, or of anything made from it, run once for each machine; a module about
+one machine says which by a `machine_name` fixture of its own.
+
 The engine is MiniStack in a child process, or, where `SFN_LOCAL_ENDPOINT` names one, a running Step
 Functions Local container (`make test-sfn-local`). All executions are started at once and then awaited.
 """
@@ -26,9 +29,11 @@ from ops.templates import placeholders, render
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-TRAINING = ROOT / "statemachines" / "training.asl.json"
+FOLDER = ROOT / "statemachines"
+# mock_config.json has the test cases of each machine under this name.
+MACHINES = sorted(path.name.partition(".")[0] for path in FOLDER.glob("*.asl.json"))
 MOCK_CONFIG = HERE / "mock_config.json"
-MACHINE = "training"  # the name under which mock_config.json has its test cases
+FUNCTIONS = json.loads((ROOT / "functions" / "functions.json").read_text(encoding="utf-8"))["functions"]
 
 VALUES = {
     "AlertsTopicArn": "arn:aws:sns:eu-west-1:123456789012:titanic-sagemaker-dev-alerts",
@@ -37,7 +42,7 @@ VALUES = {
     "PrepareJobName": "titanic-sagemaker-dev-prepare",
     **{
         f"{name}FunctionArn": f"arn:aws:lambda:eu-west-1:123456789012:function:{name}"
-        for name in ("InitRun", "EvalMetrics", "RegisterModel", "RejectModel", "RecordRun")
+        for name in ("".join(word.capitalize() for word in name.split("_")) for name in FUNCTIONS)
     },
 }
 
@@ -88,6 +93,14 @@ class Outcome:
         taken = {Transition(a.state, _kind(a, b, states[a.state]), b.state) for a, b in pairs}
         return taken | {Transition(self.visits[-1].state, "End")}
 
+    def tries(self, state: str) -> int:
+        """How often the state called its service, retries included."""
+        return sum(len(visit.calls) for visit in self.visits if visit.state == state)
+
+    def last_call(self, state: str) -> Json:
+        """Parameters of the last call that the state made."""
+        return [made for visit in self.visits if visit.state == state for made in visit.calls][-1]
+
     def retried(self) -> set[str]:
         """States that failed and, tried again, did not."""
         return {visit.state for visit in self.visits if visit.errors and not visit.failed}
@@ -105,15 +118,35 @@ class Engine:
         return session.client("stepfunctions", endpoint_url=self.endpoint_url, config=config)
 
 
-@pytest.fixture(scope="session")
-def definition() -> Json:
-    """The training machine with every placeholder filled in."""
-    assert placeholders(TRAINING) == VALUES.keys()
-    rendered: Json = render(TRAINING, VALUES)
-    return rendered
+@pytest.fixture(scope="module", params=MACHINES)
+def machine_name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def definition_path(machine_name: str) -> Path:
+    return FOLDER / f"{machine_name}.asl.json"
+
+
+@pytest.fixture(scope="module")
+def definition(definition_path: Path) -> Json:
+    """The machine with every placeholder filled in."""
+    assert placeholders(definition_path) <= VALUES.keys()
+    return rendered(definition_path)
+
+
+@pytest.fixture(scope="module")
+def states(definition: Json) -> dict[str, Json]:
+    found: dict[str, Json] = definition["States"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def tasks(states: dict[str, Json]) -> dict[str, Json]:
+    return {name: state for name, state in states.items() if state["Type"] == "Task"}
+
+
+@pytest.fixture(scope="module")
 def defined_transitions(definition: Json) -> list[Transition]:
     """Every transition the definition has, Choice rules and Catches one by one."""
     found = []
@@ -154,22 +187,39 @@ def engine() -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def outcomes(engine: Engine, definition: Json, mock_config: Json) -> dict[str, Outcome]:
-    """The outcome of each test case in `mock_config.json`, by name."""
+def played(engine: Engine, mock_config: Json) -> dict[str, dict[str, Outcome]]:
+    """The outcome of each test case of each machine, by their names."""
     client = engine.client()
-    machine = client.create_state_machine(
-        name=MACHINE,
-        definition=json.dumps(hurried(definition) if engine.real_time else definition),
-        roleArn="arn:aws:iam::123456789012:role/titanic-sagemaker-dev-training-state-machine",
-    )["stateMachineArn"]
-    cases = mock_config["StateMachines"][MACHINE]["TestCases"]
-    started = {
-        case: client.start_execution(stateMachineArn=f"{machine}#{case}", input="{}")["executionArn"]
-        for case in cases
+    started = {name: start_all(engine, client, name, mock_config) for name in MACHINES}
+    return {
+        name: {case: outcome(client, case, arn) for case, arn in executions.items()}
+        for name, executions in started.items()
     }
-    found = {case: outcome(client, case, arn) for case, arn in started.items()}
-    client.delete_state_machine(stateMachineArn=machine)
-    return found
+
+
+@pytest.fixture(scope="module")
+def outcomes(played: dict[str, dict[str, Outcome]], machine_name: str) -> dict[str, Outcome]:
+    """The outcome of each of the machine's test cases, by name."""
+    return played[machine_name]
+
+
+def start_all(engine: Engine, client: Any, name: str, mock_config: Json) -> dict[str, str]:
+    """Starts the machine's test cases; ARNs of the executions by case."""
+    definition = rendered(FOLDER / f"{name}.asl.json")
+    machine = client.create_state_machine(
+        name=name,
+        definition=json.dumps(hurried(definition) if engine.real_time else definition),
+        roleArn="arn:aws:iam::123456789012:role/titanic-sagemaker-dev-state-machine",
+    )["stateMachineArn"]
+    return {
+        case: client.start_execution(stateMachineArn=f"{machine}#{case}", input="{}")["executionArn"]
+        for case in mock_config["StateMachines"][name]["TestCases"]
+    }
+
+
+def rendered(path: Path) -> Json:
+    document: Json = render(path, VALUES)
+    return document
 
 
 def wait_until_it_answers(engine: Engine) -> None:

@@ -9,18 +9,17 @@ from typing import Any
 
 import pytest
 
+from functions.init_run.batch_inference import BatchInput
+from functions.init_run.training import TrainingInput
 from ops.templates import MissingValue, placeholders, render
 
 EVENTS = Path(__file__).resolve().parent.parent.parent / "events"
-INPUTS = sorted(EVENTS.glob("training-*.json"))
 BUCKET = "titanic-sagemaker-dev-123456789012"
-KEYS = {
-    *("source_uri", "code_bundle_uri", "accuracy_threshold", "f1_threshold", "auc_threshold"),
-    *("approval", "scheduled_time"),
-}
-ABOUT_KEYS = {"training-unknown-key.json", "training-not-an-object.json"}
+KEYS = {"training": TrainingInput.model_fields.keys(), "batch": BatchInput.model_fields.keys()}
+INPUTS = sorted(path for kind in KEYS for path in EVENTS.glob(f"{kind}-*.json"))
+ABOUT_KEYS = ("-unknown-key", "-training-key", "-not-an-object")
 
-ROW = re.compile(r"^\| `(training-[\w-]+\.json)` \| `(\w+)` \|", re.MULTILINE)
+ROW = re.compile(r"^\| `((?:training|batch)-[\w-]+\.json)` \| `(\w+)` \|", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +42,13 @@ def test_input_needs_only_the_bucket(path: Path) -> None:
 def test_input_has_only_keys_the_machine_knows_unless_that_is_its_point(path: Path) -> None:
     document = render(path, {"DataBucket": BUCKET})
 
-    assert (path.name not in ABOUT_KEYS) == (isinstance(document, dict) and document.keys() <= KEYS)
+    known = isinstance(document, dict) and document.keys() <= KEYS[path.name.partition("-")[0]]
+    assert known != path.stem.endswith(ABOUT_KEYS)
 
 
 def test_every_broken_table_has_its_input_and_the_other_way_round() -> None:
     tables = {path.name for path in (EVENTS / "tables").iterdir()}
-    sources = [render(path, {"DataBucket": BUCKET}) for path in EVENTS.glob("training-table-*.json")]
+    sources = [render(path, {"DataBucket": BUCKET}) for path in EVENTS.glob("*-table-*.json")]
     prefix = f"s3://{BUCKET}/raw/examples/"
 
     assert {source["source_uri"].removeprefix(prefix) for source in sources} == tables

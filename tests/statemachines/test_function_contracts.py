@@ -1,6 +1,6 @@
-"""What the training machine and the functions expect of each other.
+"""What the machines and the functions expect of each other.
 
-The machine is tested with mocked functions and the functions without the machine; here the mocks are held
+A machine is tested with mocked functions and the functions without the machine; here the mocks are held
 against the functions' own models, so that the two halves fit where they meet.
 """
 
@@ -13,9 +13,14 @@ from typing import Any
 
 import pytest
 
+from functions.check_predictions.checking import CheckPredictionsEvent
+from functions.common.batch_run import ApprovedModel, BatchRun, Model, Predictions, Publication
 from functions.common.training_run import Evaluation, Registration, TrainingRun
+from functions.create_model.creation import CreateModelEvent
 from functions.eval_metrics.gate import EvalMetricsEvent
+from functions.get_approved_model.selection import GetApprovedModelEvent
 from functions.init_run.start_run import InitRunEvent
+from functions.publish_predictions.publishing import PublishPredictionsEvent
 from functions.record_run.recording import RecordRunEvent
 from functions.record_stopped_run.stopped_run import StatusChangeEvent
 from functions.register_model.registration import RegisterModelEvent
@@ -28,20 +33,26 @@ Json = dict[str, Any]
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 EVENTS: dict[str, Any] = {
-    "InitRun": InitRunEvent,
-    "EvalMetrics": EvalMetricsEvent,
-    "RegisterModel": RegisterModelEvent,
-    "RejectModel": RejectModelEvent,
-    "RecordRegistered": RecordRunEvent,
-    "RecordRejected": RecordRunEvent,
-    "RecordFailure": RecordRunEvent,
+    "init_run": InitRunEvent,
+    "eval_metrics": EvalMetricsEvent,
+    "register_model": RegisterModelEvent,
+    "reject_model": RejectModelEvent,
+    "get_approved_model": GetApprovedModelEvent,
+    "create_model": CreateModelEvent,
+    "check_predictions": CheckPredictionsEvent,
+    "publish_predictions": PublishPredictionsEvent,
+    "record_run": RecordRunEvent,
 }
 ANSWERS: dict[str, Any] = {
-    "InitRun": TrainingRun,
-    "EvalMetrics": Evaluation,
-    "RegisterModel": Registration,
-    "RejectModel": Registration,
+    "eval_metrics": Evaluation,
+    "register_model": Registration,
+    "reject_model": Registration,
+    "get_approved_model": ApprovedModel,
+    "create_model": Model,
+    "check_predictions": Predictions,
+    "publish_predictions": Publication,
 }
+RUNS: dict[str, Any] = {"training": TrainingRun, "batch_inference": BatchRun}  # what init_run answers
 WITHOUT_VERDICT = "ModelHasNoVerdict"  # what EvalMetrics never answers, to see that MetricCheck is careful
 
 
@@ -51,57 +62,75 @@ def functions() -> Json:
     return loaded
 
 
-@pytest.mark.parametrize("state", EVENTS)
-def test_function_accepts_what_the_machine_sends(outcomes: dict[str, Any], state: str) -> None:
+@pytest.fixture(scope="module")
+def function_of(tasks: dict[str, Json]) -> dict[str, str]:
+    """State -> the function it calls, by its name in functions.json."""
+    return {name: function_name(task) for name, task in tasks.items() if "lambda" in task["Resource"]}
+
+
+def test_functions_accept_what_the_machine_sends(
+    outcomes: dict[str, Any], function_of: dict[str, str]
+) -> None:
     sent = [
-        parameters["Payload"]
+        (visit.state, parameters["Payload"])
         for case, outcome in outcomes.items()
         if case != WITHOUT_VERDICT
         for visit in outcome.visits
-        if visit.state == state
+        if visit.state in function_of
         for parameters in visit.calls
     ]
 
-    assert sent
-    for payload in sent:
-        EVENTS[state].model_validate(payload)
+    assert {state for state, _ in sent} == function_of.keys()
+    for state, payload in sent:
+        EVENTS[function_of[state]].model_validate(payload)
 
 
-@pytest.mark.parametrize("state", ANSWERS)
-def test_mock_answers_as_the_function_does(mock_config: Json, state: str) -> None:
-    cases = mock_config["StateMachines"]["training"]["TestCases"]
-    responses = {case[state] for name, case in cases.items() if state in case and name != WITHOUT_VERDICT}
-    answers = [
-        answer["Return"]["Payload"]
-        for response in responses
-        for answer in mock_config["MockedResponses"][response].values()
-        if "Return" in answer
-    ]
-
-    assert answers
-    for payload in answers:
-        ANSWERS[state].model_validate(payload)
-
-
-def test_every_function_of_the_machine_is_deployed(definition: Json, functions: Json) -> None:
-    called = {
-        function_name(task) for task in definition["States"].values() if "lambda" in task.get("Resource", "")
+def test_mocks_answer_as_the_functions_do(
+    mock_config: Json, function_of: dict[str, str], machine_name: str
+) -> None:
+    models = ANSWERS | {"init_run": RUNS[machine_name]}
+    cases = mock_config["StateMachines"][machine_name]["TestCases"]
+    responses = {
+        (function_of[state], response)
+        for case, states in cases.items()
+        if case != WITHOUT_VERDICT
+        for state, response in states.items()
+        if function_of.get(state) in models
     }
 
-    assert called <= functions["functions"].keys()
+    for function, response in responses:
+        for answer in mock_config["MockedResponses"][response].values():
+            if "Return" in answer:
+                models[function].model_validate(answer["Return"]["Payload"])
 
 
-def test_functions_and_the_job_time_out_before_their_tasks_do(definition: Json, functions: Json) -> None:
+def test_the_machine_hands_on_everything_that_a_function_answers(
+    tasks: dict[str, Json], function_of: dict[str, str]
+) -> None:
+    for state, function in function_of.items():
+        if function in ANSWERS:
+            assert set(tasks[state]["ResultSelector"]) == {
+                f"{key}.$" for key in ANSWERS[function].model_fields
+            }
+
+
+def test_every_function_of_the_machine_is_deployed(function_of: dict[str, str], functions: Json) -> None:
+    assert set(function_of.values()) <= functions["functions"].keys()
+
+
+def test_functions_and_the_job_time_out_before_their_tasks_do(
+    tasks: dict[str, Json], function_of: dict[str, str], functions: Json
+) -> None:
     # Their own message says more than States.Timeout.
     job = json.loads((ROOT / "glue_jobs" / "prepare.json").read_text(encoding="utf-8"))
 
-    assert job["timeout_minutes"] * 60 < definition["States"]["PrepareData"]["TimeoutSeconds"]
-    for task in definition["States"].values():
-        if "lambda" in task.get("Resource", ""):
-            function = functions["defaults"] | functions["functions"][function_name(task)]
-            assert function["timeout"] < task["TimeoutSeconds"], task
+    assert job["timeout_minutes"] * 60 < tasks["PrepareData"]["TimeoutSeconds"]
+    for state, name in function_of.items():
+        function = functions["defaults"] | functions["functions"][name]
+        assert function["timeout"] < tasks[state]["TimeoutSeconds"], state
 
 
+@pytest.mark.parametrize("machine_name", ["training"], indirect=True)
 def test_the_training_deadline_comes_before_the_machines_own(definition: Json, functions: Json) -> None:
     deadline = int(functions["functions"]["init_run"]["environment"]["TRAINING_DEADLINE_SECONDS"])
 
