@@ -47,17 +47,30 @@ def configure_ministack(here: Settings) -> None:
 
 def install_plugins() -> None:
     from localcloud.plugins import (
+        alarms,
         events,
         glue,
         lambda_,
         metrics,
         paths,
         sagemaker,
+        sagemaker_runtime,
         scheduler,
         step_functions,
     )
 
-    for plugin in (sagemaker, glue, lambda_, step_functions, paths, events, scheduler, metrics):
+    for plugin in (
+        sagemaker,
+        sagemaker_runtime,
+        glue,
+        lambda_,
+        step_functions,
+        paths,
+        events,
+        scheduler,
+        metrics,
+        alarms,
+    ):
         plugin.install()
 
 

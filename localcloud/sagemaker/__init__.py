@@ -12,6 +12,7 @@ records.py      payloads, filters and joins    xgboost_serving.py   how the XGBo
 models.py       models: what is accepted, and what a container needs to serve one
 workspace.py    a job's folder in place of /opt/ml
 transfer.py     S3 downloads and uploads       archives.py   safe and reproducible tar files
+hosting/        endpoints: server processes that answer InvokeEndpoint
 pipelines.py    pipeline executions through the API
 definition.py   a pipeline definition, parsed and checked before it is accepted
 expressions.py  Get, Std:Join, Std:JsonGet     conditions.py  what a Condition step compares

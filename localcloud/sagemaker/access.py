@@ -34,6 +34,9 @@ _NAMED_BY = {
 # Operations that have no resource of their own although they name one.
 _UNSCOPED = frozenset({"ListModelPackages"})
 
+# Operations on an endpoint that must be allowed on its configuration, too.
+_TWO_RESOURCES = frozenset({"CreateEndpoint", "UpdateEndpoint"})
+
 
 def resource_arn(operation: str, parameters: Mapping[str, Any], region: str, account_id: str) -> str:
     """The ARN that a policy's Resource must match for this call; `*` where AWS knows no resource."""
@@ -56,6 +59,10 @@ def authorize(operation: str, parameters: Mapping[str, Any], key: str, region: s
     """Raises `AccessDenied` unless the key's identity may do this, and may pass the role it names."""
     arn = resource_arn(operation, parameters, region, account_id)
     _ask(key, f"sagemaker:{operation}", arn, region, {})
+    if operation in _TWO_RESOURCES:
+        named = {"EndpointConfigName": parameters["EndpointConfigName"]}
+        config = resource_arn(operation, named, region, account_id)
+        _ask(key, f"sagemaker:{operation}", config, region, {})
     if not operation.startswith(("Create", "Update", "Start")):
         return
     if parameters.get("Tags"):

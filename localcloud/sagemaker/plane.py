@@ -17,6 +17,7 @@ from localcloud.sagemaker import access, transfer
 from localcloud.sagemaker.definition import parse
 from localcloud.sagemaker.errors import ValidationError
 from localcloud.sagemaker.events import Events
+from localcloud.sagemaker.hosting.endpoints import Endpoints
 from localcloud.sagemaker.jobs import Jobs
 from localcloud.sagemaker.models import Models
 from localcloud.sagemaker.pipelines import Pipelines
@@ -48,7 +49,13 @@ class ControlPlane:
         transform = Transform(self.models, self._around)
         self.jobs = {kind.name: self._jobs_of(kind) for kind in (Processing(), Training(), transform)}
         self.pipelines = Pipelines(self.registry, self._services_of, self._events, here.wait_scale)
-        self._operations = {**self._job_operations(), **self._pipeline_operations()}
+        self.endpoints = Endpoints(self.models, self._around, here.wait_scale)
+        self._operations = {
+            **self._job_operations(),
+            **self._pipeline_operations(),
+            **self._tag_operations(),
+            **self.endpoints.operations(),
+        }
 
     def call(self, operation: str, parameters: Request, key: str = access.ROOT_KEY) -> Request:
         """The operation's answer for the caller that `key` identifies; raises `ApiError`."""
@@ -68,6 +75,7 @@ class ControlPlane:
         self.pipelines.stop_all()
         for jobs in self.jobs.values():
             jobs.stop_all()
+        self.endpoints.stop_all()
 
     def snapshot(self) -> bytes:
         """Everything that `restore` needs, for the cloud's state folder."""
@@ -75,6 +83,7 @@ class ControlPlane:
             "registry": base64.b64encode(self.registry.snapshot()).decode(),
             "jobs": {name: jobs.snapshot() for name, jobs in self.jobs.items()},
             "executions": self.pipelines.snapshot(),
+            "hosting": self.endpoints.snapshot(),
         }
         return json.dumps(state).encode()
 
@@ -85,6 +94,7 @@ class ControlPlane:
         for name, jobs in self.jobs.items():
             jobs.restore(state["jobs"].get(name, []))
         self.pipelines.restore(state["executions"])
+        self.endpoints.restore(state.get("hosting", {}))
 
     def _jobs_of(self, kind: JobKind) -> Jobs:
         def announce(job: Job) -> None:
@@ -94,7 +104,7 @@ class ControlPlane:
         return Jobs(kind, self._around, announce)
 
     def _job_operations(self) -> dict[str, Operation]:
-        operations: dict[str, Operation] = {"ListTags": self._list_tags}
+        operations: dict[str, Operation] = {}
         for name, jobs in self.jobs.items():
             operations |= {
                 f"Create{name}Job": jobs.create,
@@ -154,10 +164,28 @@ class ControlPlane:
         named = {"ModelPackageName": answer["ModelPackageArn"]}
         self._events.package_changed(self.registry.call("DescribeModelPackage", named), updated)
 
+    def _tag_operations(self) -> dict[str, Operation]:
+        return {"AddTags": self._add_tags, "DeleteTags": self._delete_tags, "ListTags": self._list_tags}
+
+    def _add_tags(self, request: Request) -> Request:
+        tags = self.endpoints.tags(request["ResourceArn"])
+        if tags is None:
+            return self.registry.call("AddTags", request)
+        new = {tag["Key"] for tag in request["Tags"]}
+        tags[:] = [tag for tag in tags if tag["Key"] not in new] + request["Tags"]
+        return {"Tags": tags}
+
+    def _delete_tags(self, request: Request) -> Request:
+        tags = self.endpoints.tags(request["ResourceArn"])
+        if tags is None:
+            return self.registry.call("DeleteTags", request)
+        tags[:] = [tag for tag in tags if tag["Key"] not in request["TagKeys"]]
+        return {}
+
     def _list_tags(self, request: Request) -> Request:
-        """Tags of our own jobs are those they were created with; the rest are moto's."""
-        for jobs in self.jobs.values():
-            tags = jobs.tags(request["ResourceArn"])
+        """Tags of what is kept here are here; the rest are moto's."""
+        for tags_of in (self.endpoints.tags, *(jobs.tags for jobs in self.jobs.values())):
+            tags = tags_of(request["ResourceArn"])
             if tags is not None:
                 return {"Tags": tags}
         return self.registry.call("ListTags", request)

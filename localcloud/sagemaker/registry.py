@@ -1,7 +1,7 @@
 """Groups, packages, pipelines, models: the records moto keeps well, corrected where it differs from AWS.
 
-Only operations that keep records go to moto. Those that would stand for work (endpoints, tuning jobs) are
-refused until something here does the work: moto would report them as done.
+Only operations that keep records go to moto. Those that would stand for work (tuning jobs, say) are refused
+until something here does the work: moto would report them as done.
 """
 
 from __future__ import annotations
@@ -28,13 +28,11 @@ SERVED = frozenset(
         "ModelPackage": "Create Describe Update Delete",
         "ModelPackageGroup": "Create Describe Delete",
         "Pipeline": "Create Describe Update Delete",
-        "EndpointConfig": "Create Describe Delete",
     }.items()
     for verb in verbs.split()
 ) | {
     "AddTags",
     "DeleteTags",
-    "ListEndpointConfigs",
     "ListModelPackageGroups",
     "ListModelPackages",
     "ListModels",

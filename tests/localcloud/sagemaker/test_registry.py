@@ -122,9 +122,9 @@ def test_a_pipeline_that_is_not_there_is_not_found(plane: ControlPlane, operatio
 
 
 def test_work_that_nobody_does_is_refused_instead_of_faked(plane: ControlPlane) -> None:
-    request = {"EndpointName": "e", "EndpointConfigName": "c"}
-    with pytest.raises(ValidationError, match="CreateEndpoint is not implemented by the local cloud"):
-        plane.call("CreateEndpoint", request)
+    request = {"EndpointName": "e", "DesiredWeightsAndCapacities": [{"VariantName": "v", "DesiredWeight": 1}]}
+    with pytest.raises(ValidationError, match="Capacities is not implemented by the local cloud"):
+        plane.call("UpdateEndpointWeightsAndCapacities", request)
 
 
 def test_tags_are_kept(plane: ControlPlane) -> None:

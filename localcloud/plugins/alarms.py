@@ -1,0 +1,142 @@
+"""Metric alarms as CloudWatch judges them; MiniStack leaves out what an alarm needs to be right.
+
+- an alarm watches the metric with its own dimensions, not every metric of that name;
+- each period is judged by itself, and `DatapointsToAlarm` of the last `EvaluationPeriods` must breach;
+- periods without data are treated as `TreatMissingData` says, so an alarm can end;
+- an alarm is judged when somebody looks at it, too, not only when data comes in; a state set by hand
+  (`SetAlarmState`) lasts for a period, until when CloudWatch would judge the alarm again.
+
+Periods are counted back from now instead of from whole minutes. Registration points:
+`cloudwatch._evaluate_alarm`, `_describe_alarms`, `_set_alarm_state`.
+"""
+
+from __future__ import annotations
+
+import operator
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+Alarm = dict[str, Any]
+Point = dict[str, Any]
+
+_BREACHES: dict[str, Callable[[float, float], bool]] = {
+    "GreaterThanOrEqualToThreshold": operator.ge,
+    "GreaterThanThreshold": operator.gt,
+    "LessThanThreshold": operator.lt,
+    "LessThanOrEqualToThreshold": operator.le,
+}
+_held: dict[str, float] = {}  # until when states set by hand last, by alarm
+_MISSING_IS = {"breaching": True, "notBreaching": False}  # otherwise a period without data is left out
+
+
+def judge(original: Callable[[Alarm], None]) -> Callable[[Alarm], None]:
+    """Wraps `_evaluate_alarm`. Alarms on expressions or bands stay MiniStack's."""
+
+    def evaluate(alarm: Alarm) -> None:
+        if time.time() < _held.get(alarm["AlarmArn"], 0):
+            return
+        if alarm.get("MetricName") and alarm.get("ComparisonOperator") in _BREACHES:
+            _move(alarm, *verdict(alarm, _points(alarm), time.time()))
+        else:
+            original(alarm)
+
+    return evaluate
+
+
+def judge_first(describe: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps `_describe_alarms`."""
+
+    def describe_alarms(*request: Any, **options: Any) -> Any:
+        from ministack.services import cloudwatch
+
+        cloudwatch._evaluate_all_alarms()
+        return describe(*request, **options)
+
+    return describe_alarms
+
+
+def hold(set_state: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps `_set_alarm_state`."""
+
+    def set_alarm_state(params: Any, given: Any, *encoding: Any, **options: Any) -> Any:
+        from ministack.services import cloudwatch
+
+        name = given.get("AlarmName") or cloudwatch._p(params, "AlarmName")
+        alarm = cloudwatch._alarms.get(name)
+        if alarm:
+            _held[alarm["AlarmArn"]] = time.time() + alarm["Period"]
+        return set_state(params, given, *encoding, **options)
+
+    return set_alarm_state
+
+
+def verdict(alarm: Alarm, points: Iterable[Point], now: float) -> tuple[str, str]:
+    """The state that an alarm should be in at `now`, and why; points are MiniStack's."""
+    judged = [_breach(alarm, period) for period in _periods(alarm, points, now)]
+    missing = _MISSING_IS.get(alarm.get("TreatMissingData", "missing"))
+    known = [
+        breach
+        for breach in (missing if breach is None else breach for breach in judged)
+        if breach is not None
+    ]
+    if not known:
+        silent = alarm["StateValue"] if alarm.get("TreatMissingData") == "ignore" else "INSUFFICIENT_DATA"
+        return silent, "Insufficient Data: no datapoints were received"
+    wanted = alarm.get("DatapointsToAlarm") or len(judged)
+    # Periods without data that count for nothing cannot keep an alarm from going off.
+    breaching = sum(known)
+    state = "ALARM" if breaching >= min(wanted, len(known)) else "OK"
+    compared = f"{alarm['ComparisonOperator']} {alarm['Threshold']}"
+    return state, f"Threshold Crossed: {breaching} of the last {len(judged)} periods were {compared}"
+
+
+def install() -> None:
+    from ministack.services import cloudwatch
+
+    cloudwatch._evaluate_alarm = judge(cloudwatch._evaluate_alarm)
+    cloudwatch._describe_alarms = judge_first(cloudwatch._describe_alarms)
+    cloudwatch._set_alarm_state = hold(cloudwatch._set_alarm_state)
+
+
+def _points(alarm: Alarm) -> list[Point]:
+    from ministack.services import cloudwatch
+
+    dimensions = {dimension["Name"]: dimension["Value"] for dimension in alarm.get("Dimensions") or []}
+    key = (alarm["Namespace"], alarm["MetricName"], cloudwatch._dims_key(dimensions))
+    return list(cloudwatch._metrics.get(key) or [])
+
+
+def _periods(alarm: Alarm, points: Iterable[Point], now: float) -> list[list[Point]]:
+    """The points of each of the periods to judge, the last period first."""
+    length, count = alarm["Period"], alarm["EvaluationPeriods"]
+    periods: list[list[Point]] = [[] for _ in range(count)]
+    for point in points:
+        number = int((now - point["Timestamp"]) // length)
+        if number < count:
+            periods[max(number, 0)].append(point)
+    return periods
+
+
+def _breach(alarm: Alarm, points: list[Point]) -> bool | None:
+    """Whether a period breaches the threshold; None for one without data."""
+    from ministack.services import cloudwatch
+
+    statistics = cloudwatch._calc_stats(points)
+    if not statistics:
+        return None
+    name = alarm.get("ExtendedStatistic") or alarm.get("Statistic", "Average")
+    value = cloudwatch._stat_value(statistics, name, points)
+    return None if value is None else bool(_BREACHES[alarm["ComparisonOperator"]](value, alarm["Threshold"]))
+
+
+def _move(alarm: Alarm, state: str, reason: str) -> None:
+    from ministack.services import cloudwatch
+
+    old = alarm["StateValue"]
+    if state == old:
+        return
+    alarm.update(StateValue=state, StateReason=reason, StateUpdatedTimestamp=int(time.time()))
+    cloudwatch._record_history(alarm["AlarmName"], old, state, reason)
+    cloudwatch._dispatch_alarm_actions(alarm, old, state, reason)
+    cloudwatch._evaluate_parent_alarms(alarm)
