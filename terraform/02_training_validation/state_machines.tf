@@ -1,0 +1,20 @@
+resource "aws_sfn_state_machine" "this" {
+  for_each = local.machines
+
+  name       = each.value.name
+  definition = each.value.definition
+  role_arn   = module.roles.arns["${each.key}_state_machine"]
+
+  # Failures only, without data: inputs and outputs are in the execution's own history.
+  logging_configuration {
+    include_execution_data = false
+    level                  = "ERROR"
+    log_destination        = "${aws_cloudwatch_log_group.this["${each.key}_state_machine"].arn}:*"
+  }
+
+  tracing_configuration {
+    enabled = true
+  }
+
+  depends_on = [aws_lambda_function.this]
+}

@@ -1,0 +1,34 @@
+# The topic people subscribe to. Rules and alarms may publish through this policy, roles through their own.
+resource "aws_sns_topic" "alerts" {
+  name = local.names.alerts_topic
+}
+
+resource "aws_sns_topic_policy" "alerts" {
+  arn = aws_sns_topic.alerts.arn
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [for service, source in { cloudwatch = local.any_alarm_arn, events = local.any_rule_arn } : {
+      Effect    = "Allow"
+      Principal = { Service = "${service}.amazonaws.com" }
+      Action    = "sns:Publish"
+      Resource  = aws_sns_topic.alerts.arn
+      Condition = { ArnLike = { "aws:SourceArn" = source } }
+    }]
+  })
+}
+
+resource "aws_sns_topic_subscription" "alerts_queue" {
+  topic_arn      = aws_sns_topic.alerts.arn
+  protocol       = "sqs"
+  endpoint       = aws_sqs_queue.this["alerts"].arn
+  redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.this["dead_letters"].arn })
+}
+
+resource "aws_sns_topic_subscription" "email" {
+  for_each = var.alert_emails
+
+  topic_arn      = aws_sns_topic.alerts.arn
+  protocol       = "email"
+  endpoint       = each.key
+  redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.this["dead_letters"].arn })
+}

@@ -1,0 +1,9 @@
+variable "documents" {
+  description = "Rendered JSON documents of the form of iam/*.json (description, assumed_by, statements), by role."
+  type        = map(string)
+}
+
+variable "name_pattern" {
+  description = "Pattern of a role's name: %s stands for the role."
+  type        = string
+}
