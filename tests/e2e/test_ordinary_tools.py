@@ -44,7 +44,8 @@ def cli(cloud: Any, tmp_path: Path) -> Aws:
 
 
 def test_step_functions(cli: Aws, project: Any, registered: Any, finish: Any) -> None:
-    [uri] = cli("stepfunctions", "list-state-machines", "--query", "stateMachines[].stateMachineArn")
+    machines = cli("stepfunctions", "list-state-machines", "--query", "stateMachines[].stateMachineArn")
+    [uri] = [machine for machine in machines if machine == project.machine]
     started = cli(
         "stepfunctions", "start-execution", "--state-machine-arn", uri, "--input", '{"approval": "no"}'
     )
