@@ -79,8 +79,10 @@ def _published(manifest: Manifest) -> str:
 
 def _no_approved_model(manifest: Manifest) -> str:
     waiting = manifest["waiting_versions"]
-    which = f"{'version' if len(waiting) == 1 else 'versions'} {_versions(waiting)}"
-    return f"No predictions: no model is approved, {f'{which} waiting' if waiting else 'none is waiting'}"
+    which = "none is"
+    if waiting:
+        which = f"{'version' if len(waiting) == 1 else 'versions'} {_versions(waiting)}"
+    return f"No predictions: no model is approved, {which} waiting"
 
 
 def _versions(waiting: list[int]) -> str:

@@ -1,7 +1,8 @@
 """Glue job runs: the job's script in a process of its own, with the arguments and files Glue gives it.
 
-MiniStack marks Spark jobs `SUCCEEDED` without running them and passes the arguments of others as
-environment variables. Registration points: `glue._start_job_run`, `glue._batch_stop_job_run`.
+MiniStack marks Spark jobs `SUCCEEDED` without running them, passes the arguments of others as environment
+variables, and forgets how many runs a job allows. Registration points: `glue._start_job_run`,
+`glue._batch_stop_job_run`, `glue._create_job`, `glue._update_job`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -128,6 +130,27 @@ def install() -> None:
 
     glue._start_job_run = start_job_run
     glue._batch_stop_job_run = batch_stop_job_run
+    glue._create_job = _keeping_limit(glue._create_job, lambda data: (data.get("Name"), data))
+    glue._update_job = _keeping_limit(
+        glue._update_job, lambda data: (data.get("JobName"), data.get("JobUpdate", {}))
+    )
+
+
+def _keeping_limit(
+    original: Callable[[dict[str, Any]], Response], given: Callable[[dict[str, Any]], tuple[Any, Any]]
+) -> Callable[[dict[str, Any]], Response]:
+    """Keeps `ExecutionProperty`, of which `start_job_run` reads how many runs there may be at once."""
+
+    def put(data: dict[str, Any]) -> Response:
+        from ministack.services import glue
+
+        answer = original(data)
+        name, job = given(data)
+        if answer[0] == 200 and "ExecutionProperty" in job:
+            glue._jobs[name]["ExecutionProperty"] = job["ExecutionProperty"]
+        return answer
+
+    return put
 
 
 def _new_record(job: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:

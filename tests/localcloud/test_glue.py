@@ -78,10 +78,20 @@ def test_a_run_can_be_stopped(aws: Aws, deploy_job: Deploy) -> None:
     assert ended(aws, job, run_id)["JobRunState"] == "STOPPED"
 
 
-def test_refuses_more_runs_than_the_job_allows(aws: Aws, deploy_job: Deploy) -> None:
-    job = deploy_job("import time; time.sleep(60)", ExecutionProperty={"MaxConcurrentRuns": 1})
-    run_id = start(aws, job)
+@pytest.mark.parametrize("most", [1, 2])
+def test_refuses_more_runs_than_the_job_allows(aws: Aws, deploy_job: Deploy, most: int) -> None:
+    job = deploy_job("import time; time.sleep(60)", ExecutionProperty={"MaxConcurrentRuns": most})
+    run_ids = [start(aws, job) for _ in range(most)]
     with pytest.raises(aws("glue").exceptions.ConcurrentRunsExceededException, match=job):
         start(aws, job)
-    aws("glue").batch_stop_job_run(JobName=job, JobRunIds=[run_id])
-    ended(aws, job, run_id)
+    aws("glue").batch_stop_job_run(JobName=job, JobRunIds=run_ids)
+    for run_id in run_ids:
+        ended(aws, job, run_id)
+
+
+def test_an_updated_job_allows_what_the_update_says(aws: Aws, deploy_job: Deploy) -> None:
+    job = deploy_job("import time; time.sleep(60)", ExecutionProperty={"MaxConcurrentRuns": 1})
+    described = aws("glue").get_job(JobName=job)["Job"]
+    update = {"Role": described["Role"], "Command": described["Command"]}
+    aws("glue").update_job(JobName=job, JobUpdate=update | {"ExecutionProperty": {"MaxConcurrentRuns": 2}})
+    assert aws("glue").get_job(JobName=job)["Job"]["ExecutionProperty"] == {"MaxConcurrentRuns": 2}

@@ -56,7 +56,7 @@ def test_step_functions_engine_has_the_functions_that_are_wrapped(name: str, exp
     assert parameters(getattr(stepfunctions, name)) == expected
 
 
-@pytest.mark.parametrize("name", ["_start_job_run", "_batch_stop_job_run"])
+@pytest.mark.parametrize("name", ["_start_job_run", "_batch_stop_job_run", "_create_job", "_update_job"])
 def test_glue_has_the_operations_that_are_replaced(name: str) -> None:
     from ministack.services import glue
 
