@@ -232,9 +232,10 @@ def hold(project: Project) -> Iterator[Callable[[str], Hold]]:
     queue = project.aws("sqs").create_queue(QueueName=f"hold-{uuid.uuid4().hex[:8]}")["QueueUrl"]
 
     def before(state: str) -> Hold:
-        definition = json.loads(
-            json.dumps(json.loads(deployed)).replace(f'"Next": "{state}"', '"Next": "Hold"')
-        )
+        text = json.dumps(json.loads(deployed))
+        for way in ("Next", "Default"):
+            text = text.replace(f'"{way}": "{state}"', f'"{way}": "Hold"')
+        definition = json.loads(text)
         definition["States"]["Hold"] = {
             "Type": "Task",
             "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
