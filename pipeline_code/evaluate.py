@@ -1,8 +1,9 @@
 """Step `ModelEvaluation`: how well the trained model predicts the validation table.
 
 Writes evaluation.json in SageMaker's model-quality layout, where the pipeline's condition and the Model
-Registry look, with more beside it that a person deciding on the model needs: see `evaluation`. It holds
-no date and no path, so the same model and data give the same bytes.
+Registry look, with more beside it that a person deciding on the model needs: see `evaluation`. Beside it
+baseline.json says what validation rows and their scores look like, for batches to be compared with: see
+`drift_baseline`. Neither holds a date or a path, so the same model and data give the same bytes.
 
     python3 evaluate.py --model DIR --validation DIR --evaluation-output DIR
 """
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
     Labels = NDArray[np.int64]
 
 if TYPE_CHECKING or __package__:  # job.py says why there are two ways
-    from . import bootstrap, job
+    from . import bootstrap, drift_baseline, job
 else:
     import bootstrap
+    import drift_baseline
     import job
 
 PROCESSING = Path("/opt/ml/processing")
@@ -57,11 +59,17 @@ def evaluate(arguments: argparse.Namespace) -> None:
     labels, features = job.read_labelled(arguments.validation, contract)
     print(f"scoring {len(labels)} rows of {arguments.validation}", flush=True)
     table = xgboost.DMatrix(features, feature_names=contract.feature_names, nthread=1)
-    report = evaluation(labels.astype(np.int64), booster.predict(table).astype(np.float64))
+    scores = booster.predict(table).astype(np.float64)
+    report = evaluation(labels.astype(np.int64), scores)
+    baseline = drift_baseline.drift_baseline(contract.features, features.astype(np.float64), scores)
     arguments.evaluation_output.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(report, indent=2, allow_nan=False) + "\n"
-    (arguments.evaluation_output / "evaluation.json").write_text(text, encoding="utf-8")
+    write_json(arguments.evaluation_output / "baseline.json", baseline)
+    write_json(arguments.evaluation_output / "evaluation.json", report)
     print(summary(report), flush=True)
+
+
+def write_json(path: Path, document: dict[str, Any]) -> None:
+    path.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def load_model(archive: Path, contract: job.Contract) -> xgboost.Booster:

@@ -54,15 +54,15 @@ class Histogram:
     def __init__(self, bins: Bins) -> None:
         self.bins = bins
         self._position = {value: index for index, value in enumerate(bins.values or ())}
-        self._counts = [0] * (len(bins.counts) + 2)
+        self.observed = [0] * (len(bins.counts) + 2)
 
     def add(self, texts: Counts) -> None:
         """`texts` says how often each text occurs. Raises `ValueError` for one that is no number."""
         for text, rows in texts.items():
-            self._counts[self._bin(text)] += rows
+            self.observed[self._bin(text)] += rows
 
     def shift(self, threshold: float) -> Shift:
-        return shift([*self.bins.counts, 0, self.bins.missing], self._counts, threshold)
+        return shift([*self.bins.counts, 0, self.bins.missing], self.observed, threshold)
 
     def _bin(self, text: bytes) -> int:
         last = len(self.bins.counts)

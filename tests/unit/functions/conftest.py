@@ -24,6 +24,11 @@ REGION = "eu-west-1"
 BUCKET = "titanic-sagemaker-dev-123456789012"
 MACHINE_ARN = f"arn:aws:states:{REGION}:123456789012:stateMachine:titanic-sagemaker-dev-training"
 EXECUTION_ARN = f"arn:aws:states:{REGION}:123456789012:execution:titanic-sagemaker-dev-training:first"
+BATCH_MACHINE_ARN = f"arn:aws:states:{REGION}:123456789012:stateMachine:titanic-sagemaker-dev-batch-inference"
+BATCH_EXECUTION_ARN = (
+    f"arn:aws:states:{REGION}:123456789012:execution:titanic-sagemaker-dev-batch-inference:first"
+)
+GROUP_ARN = f"arn:aws:sagemaker:{REGION}:123456789012:model-package/titanic-survival-xgboost"
 PIPELINE_EXECUTION_ARN = (
     f"arn:aws:sagemaker:{REGION}:123456789012:pipeline/titanic-modelbuild-dev/execution/abcdefghijkl"
 )
@@ -150,6 +155,59 @@ def evaluation() -> Callable[..., dict[str, Any]]:
     return evaluation
 
 
+@pytest.fixture
+def batch_run() -> dict[str, Any]:
+    """`$.run` of a batch, as InitRun makes it."""
+    return {
+        "run_id": RUN_ID,
+        "run_date": "2026-11-21",
+        "kind": "batch_inference",
+        "execution_arn": BATCH_EXECUTION_ARN,
+        "started_at": "2026-11-21T06:54:22.123Z",
+        "source_uri": f"s3://{BUCKET}/raw/new_passengers/",
+        "inference_uri": f"s3://{BUCKET}/curated/runs/{RUN_ID}/inference/",
+        "data_report_uri": f"s3://{BUCKET}/runs/{RUN_ID}/data_report.json",
+        "transform_output_uri": f"s3://{BUCKET}/runs/{RUN_ID}/transform/",
+        "prediction_check_uri": f"s3://{BUCKET}/runs/{RUN_ID}/prediction_check.json",
+        "predictions_uri": f"s3://{BUCKET}/predictions/run_date=2026-11-21/run_id={RUN_ID}/",
+        "drift_threshold": 0.2,
+    }
+
+
+@pytest.fixture
+def approved() -> dict[str, Any]:
+    """`$.approved` as GetApprovedModel makes it."""
+    return {
+        "model_package_arn": f"{GROUP_ARN}/7",
+        "version": 7,
+        "baseline_uri": f"s3://{BUCKET}/pipeline/runtime/abcdefghijkl/evaluation/baseline.json",
+        "code_bundle_uri": f"s3://{BUCKET}/pipeline/code/0a1b2c3/pipeline_code.tar.gz",
+        "approved_by": "arn:aws:iam::123456789012:user/somebody",
+    }
+
+
+@pytest.fixture
+def drift() -> Callable[..., dict[str, Any]]:
+    """`$.predictions.drift` for given indices of some variables; what is above 0.2 counts."""
+
+    def drift(reason: str | None = None, **indices: float) -> dict[str, Any]:
+        shifts = {
+            name: {"psi": psi, "noise": 0.15, "above": psi > 0.2}
+            for name, psi in (indices or {"Age": 0.01}).items()
+        }
+        return {
+            "threshold": 0.2,
+            "above_threshold": any(shift["above"] for shift in shifts.values()),
+            "reason": reason,
+            "baseline_uri": f"s3://{BUCKET}/pipeline/runtime/abcdefghijkl/evaluation/baseline.json",
+            "baseline_rows": None if reason else 178,
+            "score": None if reason else {"psi": 0.02, "noise": 0.15, "above": False},
+            "features": {} if reason else shifts,
+        }
+
+    return drift
+
+
 @dataclass
 class Paginator:
     pages: list[dict[str, Any]]
@@ -174,7 +232,9 @@ class FakeSageMaker:
     def __getattr__(self, operation: str) -> Any:
         return getattr(self.registry, operation)
 
-    def get_paginator(self, operation: str) -> Paginator:
+    def get_paginator(self, operation: str) -> Any:
+        if operation == "list_model_packages":
+            return self.registry.get_paginator(operation)
         pages = {
             # Two pages, so that reading only the first is noticed.
             "list_pipeline_execution_steps": [

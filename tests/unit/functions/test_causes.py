@@ -40,6 +40,28 @@ def test_a_glue_job_without_a_named_error_keeps_the_machines_name(record: dict[s
     )
 
 
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        (
+            "ClientError: See job logs for more information: TooWide: 8 columns.",
+            Cause("TooWide", "8 columns."),
+        ),
+        (
+            "AlgorithmError: See job logs for more information",
+            Cause(
+                "States.TaskFailed",
+                "Transform job batch-1 ended Failed: AlgorithmError: See job logs for more information",
+            ),
+        ),
+        (None, Cause("States.TaskFailed", "Transform job batch-1 ended Failed: it left no message")),
+    ],
+)
+def test_a_transform_job_speaks_in_its_failure_reason(reason: str | None, cause: Cause) -> None:
+    job = {"TransformJobName": "batch-1", "TransformJobStatus": "Failed", "FailureReason": reason}
+    assert explain("States.TaskFailed", json.dumps(job)) == cause
+
+
 def test_a_function_speaks_without_its_stack_trace() -> None:
     cause = json.dumps(
         {

@@ -38,6 +38,46 @@ def failure(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def batch(outcome: str, **changes: Any) -> dict[str, Any]:
+    return (
+        manifest(outcome)
+        | {
+            "kind": "batch_inference",
+            "data": {"rows_in": 421, "rows_quarantined": 3},
+            "approval": {"status": "Approved", "mode": None, "by": None},
+            "predictions": {"rows": 418, "predictions_uri": "s3://bucket/predictions/x/", "is_latest": True},
+            "drift": drift(),
+            "waiting_versions": [],
+        }
+        | changes
+    )
+
+
+def drift(reason: str | None = None, **indices: float) -> dict[str, Any]:
+    shifts = {name: {"psi": psi, "noise": 0.15, "above": psi > 0.2} for name, psi in indices.items()}
+    return {
+        "threshold": 0.2,
+        "above_threshold": any(shift["above"] for shift in shifts.values()),
+        "reason": reason,
+        "baseline_uri": None if reason else "s3://bucket/baseline.json",
+        "baseline_rows": None if reason else 178,
+        "score": None if reason else {"psi": 0.02, "noise": 0.15, "above": False},
+        "features": shifts,
+    }
+
+
+def no_model(*waiting: int) -> dict[str, Any]:
+    failed = failure(state="GetApprovedModel", error="NoApprovedModel", cause="No version is approved.")
+    return batch(
+        "no_approved_model",
+        failure=failed,
+        predictions=None,
+        drift=None,
+        waiting_versions=list(waiting),
+        arns={"pipeline_execution": None, "model_package": None},
+    )
+
+
 def everything() -> list[dict[str, Any]]:
     return [
         manifest("registered", checks=PASSED, approval={"status": "PendingManualApproval"}),
@@ -48,6 +88,14 @@ def everything() -> list[dict[str, Any]]:
         manifest("failed", failure=failure(state="TrainingFailed", step="TrainModel")),
         manifest("aborted", failure=failure(error="ExecutionAborted")),
         manifest("timed_out", failure=failure(error="ExecutionTimedOut"), source_uri=None),
+        batch("published"),
+        batch("published", drift=drift(**{f"feature_{number}": 1.5 for number in range(40)})),
+        batch("published", drift=drift("there is no baseline")),
+        batch("failed", failure=failure(), predictions=None, drift=None, data=None),
+        batch("aborted", failure=failure(error="ExecutionAborted"), predictions=None, drift=None),
+        no_model(),
+        no_model(7),
+        no_model(*range(140, 0, -1)),
     ]
 
 
@@ -126,3 +174,65 @@ def test_a_value_just_below_its_threshold_does_not_read_as_the_threshold() -> No
     missed = [{"metric": "f1", "value": 0.69999, "threshold": 0.7, "passed": False}]
     told = build_notification(manifest("rejected", checks=missed), URI, "dev")
     assert told.subject == "[dev] Model rejected: f1 0.6999 is below 0.7000"
+
+
+def test_published_predictions_say_how_many_where_and_of_which_version() -> None:
+    told = build_notification(batch("published", drift=drift(Age=0.05)), URI, "dev")
+    assert told.subject == "[dev] 418 predictions published"
+    for part in ("421 in, 3 quarantined, 418 predicted", "s3://bucket/predictions/x/", PACKAGE, "0.0500"):
+        assert part in told.message
+    assert "Runbook" not in told.message
+
+
+def test_drift_is_in_the_subject_and_as_a_table_in_the_message() -> None:
+    told = build_notification(batch("published", drift=drift(Age=0.41234, Fare=0.05)), URI, "dev")
+    assert told.subject == "[dev] 418 predictions published, drift in Age 0.41"
+    assert "drift       psi   noise   limit\nAge      0.4123  0.1500  0.2000  above\n" in told.message
+    assert "Fare     0.0500  0.1500  0.2000  ok\n" in told.message
+
+
+def test_only_the_furthest_of_many_variables_are_shown() -> None:
+    indices = {f"feature_{number:02d}": number / 100 for number in range(40)}
+    told = build_notification(batch("published", drift=drift(**indices)), URI, "dev")
+    assert "feature_39" in told.message
+    assert "feature_20" not in told.message
+    assert "and 29 more" in told.message
+
+
+def test_drift_that_was_not_measured_says_why() -> None:
+    told = build_notification(batch("published", drift=drift("the version has no baseline")), URI, "dev")
+    assert "Drift was not measured: the version has no baseline." in told.message
+
+
+def test_a_set_that_is_not_the_latest_says_so() -> None:
+    predictions = {"rows": 418, "predictions_uri": "s3://bucket/predictions/x/", "is_latest": False}
+    told = build_notification(batch("published", predictions=predictions), URI, "dev")
+    assert "A later run's set stays the one in predictions/latest.json." in told.message
+
+
+@pytest.mark.parametrize(
+    ("waiting", "subject", "command"),
+    [
+        ((7,), "version 7 waiting", "titanic approve 7"),
+        ((9, 8, 3), "versions 9, 8 and 3 waiting", "titanic approve 9"),
+        ((9, 8, 7, 6, 5, 4, 3), "versions 9, 8, 7, 6, 5 and 2 more waiting", "titanic approve 9"),
+        ((), "none is waiting", "titanic train"),
+    ],
+)
+def test_without_an_approved_model_it_says_which_wait_and_what_to_type(
+    waiting: tuple[int, ...], subject: str, command: str
+) -> None:
+    told = build_notification(no_model(*waiting), URI, "dev")
+    assert told.subject == f"[dev] No predictions: no model is approved, {subject}"
+    assert f"Next:\n  {command}\n  titanic predict\n" in told.message
+    assert "docs/runbooks/no-predictions-today.md" in told.message
+
+
+def test_a_failed_batch_is_not_called_training() -> None:
+    told = build_notification(batch("failed", failure=failure(), predictions=None, drift=None), URI, "dev")
+    assert told.subject == "[dev] Batch inference failed at PrepareData: MissingColumn"
+
+
+def test_a_failed_training_names_its_runbook() -> None:
+    told = build_notification(manifest("failed", failure=failure()), URI, "dev")
+    assert "docs/runbooks/retrain-failed.md" in told.message

@@ -185,6 +185,20 @@ def test_a_decision_made_before_the_stop_stands(
     assert package["ModelApprovalStatus"] == "PendingManualApproval"
 
 
+def test_a_stopped_batch_is_recorded_as_one_and_looks_for_no_pipeline(
+    *, stop: Any, states: Any, sagemaker: Any, batch_run: Any, approved: Any, topic: FakeTopic
+) -> None:
+    states.machine_arn = states.machine_arn.replace("training", "batch-inference")
+    sagemaker.executions = [pipeline_run("somebody-elses", RUN_ID)]
+    states.enter("CreateTransformJob", document={"run": batch_run, "approved": approved})
+    written = stop(cause="wrong file")
+    assert written.manifest["kind"] == "batch_inference"
+    assert written.manifest["arns"]["model_package"] == approved["model_package_arn"]
+    assert written.manifest["approval"]["status"] == "Approved"
+    assert sagemaker.stopped == []
+    assert topic.published[0]["Subject"] == "[dev] Batch inference was stopped at CreateTransformJob"
+
+
 @pytest.mark.parametrize(
     ("event", "words"),
     [

@@ -98,6 +98,8 @@ def test_the_three_scripts_hand_on_to_each_other_and_train_the_same_model_twice(
     assert done.returncode == 0, done.stderr
     report = json.loads((opt_ml / "processing/output/evaluation/evaluation.json").read_text())
     assert report["binary_classification_metrics"]["accuracy"]["value"] > 0.7
+    baseline = json.loads((opt_ml / "processing/output/evaluation/baseline.json").read_text())
+    assert baseline["rows"] == report["dataset"]["item_count"]
     assert not (opt_ml / "output/message").exists()
 
 

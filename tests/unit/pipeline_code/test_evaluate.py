@@ -147,7 +147,7 @@ def test_names_a_model_of_other_features(archive: Callable[..., Path], contract:
         evaluate.load_model(archive({"xgboost-model": bytes(model)}), contract)
 
 
-def test_main_writes_one_report_that_repeats_byte_for_byte(
+def test_main_writes_a_report_and_a_baseline_that_repeat_byte_for_byte(
     *,
     archive: Callable[..., Path],
     labelled: Callable[..., Path],
@@ -161,9 +161,13 @@ def test_main_writes_one_report_that_repeats_byte_for_byte(
     arguments += ["--validation", str(labelled(learnable, "validation"))]
     for folder in ("first", "second"):
         assert evaluate.main([*arguments, "--evaluation-output", str(tmp_path / folder)]) == 0
-    first, second = ((tmp_path / folder / "evaluation.json").read_bytes() for folder in ("first", "second"))
-    assert first == second
-    assert json.loads(first)["dataset"]["item_count"] == 200
+    for name in ("evaluation.json", "baseline.json"):
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+    assert json.loads((tmp_path / "first/evaluation.json").read_text())["dataset"]["item_count"] == 200
+    baseline = json.loads((tmp_path / "first/baseline.json").read_text())
+    assert baseline["rows"] == 200
+    assert [column["name"] for column in baseline["features"]] == contract.feature_names
+    assert sum(baseline["score"]["counts"]) == 200
 
 
 def test_main_names_a_validation_table_of_one_class(
