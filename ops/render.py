@@ -190,7 +190,7 @@ def alert(console: Console, sent: Alert) -> None:
     console.print()
     console.print(Text.assemble((f"{moment}  ", "dim"), (sent.subject, "bold")), soft_wrap=True)
     for line in sent.text.strip().splitlines():
-        console.print(Text(f"  {line}"), soft_wrap=True)
+        console.print(Text(f"  {line}".rstrip()), soft_wrap=True)
 
 
 def head(rows: Sequence[Sequence[str]]) -> Table:
