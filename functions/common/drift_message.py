@@ -33,13 +33,16 @@ def moved(drift: Drift) -> str:
 
 
 def drift_table(drift: Drift) -> str:
-    """Index, noise and verdict of each variable, the furthest first."""
+    """Index, noise and verdict of each variable, the furthest first.
+
+    `chance`: above the limit, and no more than so few rows differ by anyway.
+    """
     if not drift.shifts:
         return ""
     width = max(map(len, drift.shifts)) + 2
     rows = [f"{'drift':<{width}}{'psi':>8}{'noise':>8}{'limit':>8}"]
     for name, shift in list(drift.shifts.items())[:MOST_ROWS]:
-        verdict = "above" if shift.above else "ok"
+        verdict = "above" if shift.above else "chance" if shift.psi > drift.threshold else "ok"
         rows.append(f"{name:<{width}}{shift.psi:>8.4f}{shift.noise:>8.4f}{drift.threshold:>8.4f}  {verdict}")
     left = len(drift.shifts) - MOST_ROWS
     return "\n".join([*rows, f"and {left} more"] if left > 0 else rows)

@@ -191,6 +191,14 @@ def test_drift_is_in_the_subject_and_as_a_table_in_the_message() -> None:
     assert "Fare     0.0500  0.1500  0.2000  ok\n" in told.message
 
 
+def test_a_small_batchs_large_index_is_called_chance() -> None:
+    shifted = drift(Fare=0.05)
+    shifted["features"]["Age"] = {"psi": 0.64, "noise": 2.7, "above": False}
+    told = build_notification(batch("published", drift=shifted), URI, "dev")
+    assert told.subject == "[dev] 418 predictions published"
+    assert "Age      0.6400  2.7000  0.2000  chance\n" in told.message
+
+
 def test_only_the_furthest_of_many_variables_are_shown() -> None:
     indices = {f"feature_{number:02d}": number / 100 for number in range(40)}
     told = build_notification(batch("published", drift=drift(**indices)), URI, "dev")
