@@ -6,6 +6,7 @@ from functions.common.batch_run import ApprovedModel, BatchRun, Drift
 from functions.common.message import Message, command, console_link, pairs, runbook, write_message
 
 MOST_ROWS = 12
+MOST_NAMED = 3
 
 
 def drift_warning(run: BatchRun, approved: ApprovedModel, rows: int, drift: Drift, env: str) -> Message:
@@ -14,7 +15,7 @@ def drift_warning(run: BatchRun, approved: ApprovedModel, rows: int, drift: Drif
         ("Model", f"version {approved.version}, validated on {drift.baseline_rows} rows"),
         ("Batch", f"{rows} rows of {run.source_uri}"),
         ("Run", run.run_id),
-        ("Baseline", drift.baseline_uri),
+        ("Against", drift.baseline_uri),
         ("Console", console_link(run.execution_arn)),
         ("Runbook", runbook("drift-warning")),
     ]
@@ -29,7 +30,9 @@ def drift_warning(run: BatchRun, approved: ApprovedModel, rows: int, drift: Drif
 
 def moved(drift: Drift) -> str:
     """`Age 0.41, score 0.33`: what is above the threshold, the furthest first."""
-    return ", ".join(f"{name} {shift.psi:.2f}" for name, shift in drift.shifts.items() if shift.above)
+    above = [f"{name} {shift.psi:.2f}" for name, shift in drift.shifts.items() if shift.above]
+    left = len(above) - MOST_NAMED
+    return ", ".join(above[:MOST_NAMED]) + (f" and {left} more" if left > 0 else "")
 
 
 def drift_table(drift: Drift) -> str:

@@ -152,7 +152,6 @@ def _drift(manifest: Manifest) -> str:
 
 
 def _where(manifest: Manifest, manifest_uri: str) -> str:
-    ended_badly = manifest["failure"] is not None
     return pairs(
         [
             ("Run", manifest["run_id"]),
@@ -161,6 +160,14 @@ def _where(manifest: Manifest, manifest_uri: str) -> str:
             ("Results", (manifest.get("predictions") or {}).get("predictions_uri")),
             ("Record", manifest_uri),
             ("Console", console_link(manifest["execution_arn"])),
-            ("Runbook", runbook(RUNBOOKS[manifest["kind"]]) if ended_badly else None),
+            ("Runbook", _runbook(manifest)),
         ]
     )
+
+
+def _runbook(manifest: Manifest) -> str | None:
+    """For runs that ended badly, and for predictions that somebody should look at."""
+    if manifest["failure"]:
+        return runbook(RUNBOOKS[manifest["kind"]])
+    drifted = (manifest.get("drift") or {}).get("above_threshold")
+    return runbook("drift-warning") if drifted else None

@@ -191,6 +191,13 @@ def test_drift_is_in_the_subject_and_as_a_table_in_the_message() -> None:
     assert "Fare     0.0500  0.1500  0.2000  ok\n" in told.message
 
 
+def test_the_subject_names_the_furthest_of_many_and_the_message_what_to_do() -> None:
+    drifted = drift(Age=0.5, Fare=0.9, Parch=0.7, SibSp=0.6, Sex=0.3)
+    told = build_notification(batch("published", drift=drifted), URI, "dev")
+    assert told.subject.endswith("drift in Fare 0.90, Parch 0.70, SibSp 0.60 and 2 more")
+    assert "docs/runbooks/drift-warning.md" in told.message
+
+
 def test_a_small_batchs_large_index_is_called_chance() -> None:
     shifted = drift(Fare=0.05)
     shifted["features"]["Age"] = {"psi": 0.64, "noise": 2.7, "above": False}
