@@ -83,10 +83,10 @@ class Instance:
         try:
             while (born := self._spawn()) is not None:
                 process, lifeline = born
-                healthy = self._await_ready(process, lifeline)
+                self._await_ready(process, lifeline)
                 words = words_of(process.wait())
                 lifeline.close()
-                if self._stopping or not self._may_return(healthy, words):
+                if self._stopping or not self._may_return(words):
                     break
         except Exception as error:
             logger.exception("the instance %s broke the local SageMaker", self.spec.name)
@@ -104,7 +104,7 @@ class Instance:
             self._process = processes.start(
                 processes.ProcessSpec(
                     name=self.spec.name,
-                    argv=(sys.executable, "-m", "localcloud.sagemaker.hosting.server"),
+                    argv=(sys.executable, "-m", "localcloud.sagemaker.hosting.server", self.spec.name),
                     env={
                         **self.spec.environment,
                         **{name: str(held.fileno()) for name, held in descriptors.items()},
@@ -119,21 +119,18 @@ class Instance:
             )
             return self._process, ours
 
-    def _await_ready(self, process: processes.Process, lifeline: socket.socket) -> bool:
+    def _await_ready(self, process: processes.Process, lifeline: socket.socket) -> None:
         lifeline.settimeout(self.spec.startup_seconds)
         try:
-            healthy = lifeline.recv(1) == server.READY
+            if lifeline.recv(1) == server.READY:
+                self._settled.set()
         except TimeoutError:
             self.spec.write_log(f"not ready within {self.spec.startup_seconds:.0f} seconds")
             process.stop()
-            return False
-        if healthy:
-            self._settled.set()
-        return healthy
 
-    def _may_return(self, was_healthy: bool, words: str) -> bool:
-        """Whether a process that died is to be replaced."""
-        if not was_healthy:
+    def _may_return(self, words: str) -> bool:
+        """Whether a process that died is to be replaced: not if the model never was ready."""
+        if not self._settled.is_set():
             self._give_up(words)
             return False
         self._deaths.append(time.monotonic())

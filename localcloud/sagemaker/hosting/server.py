@@ -1,5 +1,6 @@
-"""The container of an endpoint's instance: `python -m localcloud.sagemaker.hosting.server`.
+"""The container of an endpoint's instance: `python -m localcloud.sagemaker.hosting.server <name>`.
 
+The name is for whoever looks at the processes.
 `instance.Instance` starts it with a listening socket to inherit, so requests that come while the model loads
 wait in that socket, and with a lifeline: the byte sent on it says that the model is loaded, its end that the
 cloud is gone. Answers `/ping` and `/invocations` as SageMaker's XGBoost image 3.0-5, and JSON beside CSV.
