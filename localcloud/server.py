@@ -56,6 +56,7 @@ def install_plugins() -> None:
         sagemaker,
         sagemaker_runtime,
         scheduler,
+        sqs,
         step_functions,
     )
 
@@ -68,6 +69,7 @@ def install_plugins() -> None:
         paths,
         events,
         scheduler,
+        sqs,
         metrics,
         alarms,
     ):

@@ -147,3 +147,10 @@ def test_cloudwatch_takes_metrics_from_the_inside() -> None:
     expected = ["namespace", "metric_name", "value", "unit", "dimensions"]
     assert parameters(cloudwatch.record_metric) == expected
     assert parameters(cloudwatch._evaluate_all_alarms) == []
+
+
+def test_queues_are_keyed_by_an_address_of_their_own() -> None:
+    from ministack.services import sqs
+
+    assert f"{sqs.DEFAULT_HOST}:{sqs.DEFAULT_PORT}" == sqs._CANONICAL_NETLOC
+    assert parameters(sqs._externalize_url) == ["url"]
