@@ -48,6 +48,7 @@ def configure_ministack(here: Settings) -> None:
 def install_plugins() -> None:
     from localcloud.plugins import (
         alarms,
+        embedded_metrics,
         events,
         glue,
         lambda_,
@@ -71,6 +72,7 @@ def install_plugins() -> None:
         scheduler,
         sqs,
         metrics,
+        embedded_metrics,
         alarms,
     ):
         plugin.install()

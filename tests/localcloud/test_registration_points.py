@@ -69,6 +69,12 @@ def test_lambda_has_the_executor_that_is_replaced() -> None:
     assert parameters(lambda_svc._execute_function_warm) == ["func", "event", "request_id"]
 
 
+def test_logs_append_lines_in_one_place() -> None:
+    from ministack.services import cloudwatch_logs
+
+    assert parameters(cloudwatch_logs._append_log_events) == ["stream", "events"]
+
+
 def test_logs_and_sts_take_what_jobs_write_and_assume() -> None:
     from ministack.services import cloudwatch_logs, sts
 
