@@ -58,7 +58,7 @@ resource "aws_s3_bucket_policy" "tls_only" {
       Principal = "*"
       Action    = "s3:*"
       Resource  = [each.value.arn, "${each.value.arn}/*"]
-      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      Condition = local.insecure
     }]
   })
   depends_on = [aws_s3_bucket_public_access_block.this]

@@ -16,6 +16,9 @@ locals {
     state = { name = "${module.project.names.data_bucket}-terraform", force_destroy = false }
   }
 
+  # Which requests the buckets refuse, whoever makes them.
+  insecure = { Bool = { "aws:SecureTransport" = "false" } }
+
   # Days until objects below a prefix are deleted. What is not here stays: raw tables, manifests, and
   # pipeline/runtime/, where the artifacts of registered models are.
   expiry_days = {

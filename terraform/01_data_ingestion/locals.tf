@@ -15,7 +15,7 @@ module "project" {
 locals {
   root      = module.project.root
   values    = module.project.values
-  build_dir = coalesce(var.build_dir, "${local.root}/build")
+  build_dir = "${local.root}/build" # where `python -m ops.bundles` writes
 
   # Each file glue_jobs/<name>.json describes the job whose script is glue_jobs/<name>.py.
   job_names = { prepare = module.project.values.prepare_job }

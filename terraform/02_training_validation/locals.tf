@@ -16,8 +16,8 @@ locals {
   root       = module.project.root
   values     = module.project.values
   log_days   = 90
-  build_dir  = coalesce(var.build_dir, "${local.root}/build")
-  of_serving = ["promotion"] # machines that 04_serving deploys, with the functions that only they call
+  build_dir  = "${local.root}/build" # where `python -m ops.bundles` writes
+  of_serving = ["promotion"]         # machines that 04_serving deploys, with the functions that only they call
 
   definition_files = {
     for file in fileset("${local.root}/statemachines", "*.asl.json") :

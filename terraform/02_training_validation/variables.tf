@@ -10,12 +10,6 @@ variable "aws_region" {
   default     = null
 }
 
-variable "build_dir" {
-  description = "Folder with the archives that `python -m ops.bundles` wrote. Null: build/ in the repository."
-  type        = string
-  default     = null
-}
-
 variable "code_version" {
   description = "Version of the code to use, as `python -m ops.bundles` prints it (build/code.json)."
   type        = string

@@ -16,7 +16,11 @@ locals {
   names  = module.project.names
   values = module.project.values
 
-  rules     = jsondecode(file("${local.root}/events/rules.json"))
+  # Those that start a machine are made where the machine is.
+  rules = {
+    for name, rule in jsondecode(file("${local.root}/events/rules.json")) :
+    name => rule if !can(rule.state_machine)
+  }
   schedules = jsondecode(file("${local.root}/events/schedules.json"))
 
   rule_names     = { for rule in keys(local.rules) : rule => format(local.names.rule, replace(rule, "_", "-")) }

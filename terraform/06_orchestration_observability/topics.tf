@@ -1,4 +1,14 @@
-# The topic people subscribe to. Rules and alarms may publish through this policy, roles through their own.
+# The topic people subscribe to. Services may publish through this policy, roles through their own.
+
+locals {
+  publishers = {
+    budgets    = { ArnLike = { "aws:SourceArn" = "arn:aws:budgets::${local.values.account_id}:budget/*" } }
+    cloudwatch = { ArnLike = { "aws:SourceArn" = local.any_alarm_arn } }
+    costalerts = { StringEquals = { "aws:SourceAccount" = local.values.account_id } }
+    events     = { ArnLike = { "aws:SourceArn" = local.any_rule_arn } }
+  }
+}
+
 resource "aws_sns_topic" "alerts" {
   name = local.names.alerts_topic
 }
@@ -7,12 +17,12 @@ resource "aws_sns_topic_policy" "alerts" {
   arn = aws_sns_topic.alerts.arn
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [for service, source in { cloudwatch = local.any_alarm_arn, events = local.any_rule_arn } : {
+    Statement = [for service, condition in local.publishers : {
       Effect    = "Allow"
       Principal = { Service = "${service}.amazonaws.com" }
       Action    = "sns:Publish"
       Resource  = aws_sns_topic.alerts.arn
-      Condition = { ArnLike = { "aws:SourceArn" = source } }
+      Condition = condition
     }]
   })
 }

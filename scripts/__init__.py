@@ -1,0 +1,1 @@
+"""What CI and maintainers run beside the `titanic` command."""

@@ -1,0 +1,117 @@
+"""The stages as they stand on a cloud: tagged, complete, usable under their own roles, and settled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.xdist_group("terraform")
+
+EMULATOR_DIFFERENCES: dict[str, tuple[str, set[str]]] = {
+    "aws_glue_job.this": ("GetTags knows no tags of jobs", {"tags_all", "execution_property"}),
+    "aws_sfn_state_machine.this": ("DescribeStateMachine omits it", {"tracing_configuration"}),
+    "aws_cloudwatch_metric_alarm.this": (
+        "DescribeAlarms by the Query protocol, which the provider speaks, omits most of an alarm",
+        {
+            "actions_enabled",
+            "alarm_actions",
+            "alarm_description",
+            "dimensions",
+            "period",
+            "statistic",
+            "treat_missing_data",
+        },
+    ),
+    "aws_cloudwatch_composite_alarm.overdue": (
+        "the same; an alarm that seems switched off is replaced, so all of it changes",
+        set(),
+    ),
+    "aws_cloudwatch_dashboard.this": ("shows the alarm that is replaced", {"dashboard_body"}),
+}
+"""What a second plan would change on the local cloud only: reason and attributes (none listed: any)."""
+
+
+def test_every_stage_is_applied(applied: Any, record_property: Any) -> None:
+    seconds, lines = applied.runner.seconds, []
+    for stage in applied.runner.stages:
+        count = applied.runner.created[stage.name]
+        assert count > 0
+        took = sum(seconds[stage.name, command] for command in ("init", "plan", "apply"))
+        lines.append(f"  {stage.name:36}{count:4} resources {took:6.1f} s")
+    total = f"Terraform: {len(lines)} stages applied in {applied.seconds:.1f} s"
+    record_property("terminal_summary", "\n".join([total, *lines]))
+
+
+def test_training_passes_under_the_roles_terraform_made(applied: Any) -> None:
+    run = applied.run("training")
+    assert run["status"] == "SUCCEEDED", run.get("cause")
+    [version] = applied.versions()
+    assert version["ModelApprovalStatus"] == "PendingManualApproval"
+
+
+def test_an_approved_version_scores_a_batch(applied: Any) -> None:
+    [version] = applied.versions()
+    applied.aws("sagemaker").update_model_package(
+        ModelPackageArn=version["ModelPackageArn"], ModelApprovalStatus="Approved"
+    )
+    applied.deliver_new_passengers()
+    run = applied.run("batch_inference")
+    assert run["status"] == "SUCCEEDED", run.get("cause")
+    assert applied.read("predictions/latest.json")["rows"] > 0
+
+
+def test_objects_may_not_be_public_and_are_kept_in_versions(applied: Any) -> None:
+    s3, bucket = applied.aws("s3"), applied.bucket
+    assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+    block = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+    assert all(block.values())
+    assert len(block) == 4
+
+
+def test_logs_of_the_stages_end_one_day(applied: Any) -> None:
+    groups = applied.aws("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]
+    assert {group.get("retentionInDays") for group in groups} == {90}
+
+
+def test_alarms_tell_people_where_nobody_else_does(applied: Any) -> None:
+    found = applied.aws("cloudwatch").describe_alarms(AlarmTypes=["CompositeAlarm", "MetricAlarm"])
+    alarms = {
+        alarm["AlarmName"].removeprefix(f"{applied.names.project}-{applied.names.env}-"): alarm[
+            "AlarmActions"
+        ]
+        for alarm in [*found["CompositeAlarms"], *found["MetricAlarms"]]
+    }
+    topic = [applied.names.arn("sns", applied.names["alerts_topic"])]
+    for telling in ("training-overdue", "dead-letters-not-empty", "record-stopped-run-errors"):
+        assert alarms[telling] == topic
+    for counting in ("training-failed", "training-timed-out", "pipeline-failed", "init-run-errors"):
+        assert alarms[counting] == []
+
+
+def test_a_second_plan_changes_nothing(applied: Any) -> None:
+    left = [
+        f"{stage}: {address} {sorted(attributes)}"
+        for stage, plan in applied.runner.plan().items()
+        for address, attributes in changed_attributes(plan).items()
+        if not _caused_by_the_emulator(address, attributes)
+    ]
+    assert left == []
+
+
+def _caused_by_the_emulator(address: str, attributes: set[str]) -> bool:
+    _reason, known = EMULATOR_DIFFERENCES.get(address.partition("[")[0], ("", {"nothing"}))
+    return not known or attributes <= known
+
+
+def changed_attributes(plan: dict[str, Any]) -> dict[str, set[str]]:
+    """By address, the attributes that an apply of the plan would change."""
+    changed = {}
+    for resource in plan.get("resource_changes", []):
+        change = resource["change"]
+        if resource["mode"] == "managed" and change["actions"] != ["no-op"]:
+            before, after = change["before"] or {}, change["after"] or {}
+            changed[resource["address"]] = {
+                name for name in {*before, *after} if before.get(name) != after.get(name)
+            }
+    return changed
