@@ -45,7 +45,7 @@ def cli(cloud: Any, tmp_path: Path) -> Aws:
 
 def test_step_functions(cli: Aws, project: Any, registered: Any, finish: Any) -> None:
     machines = cli("stepfunctions", "list-state-machines", "--query", "stateMachines[].stateMachineArn")
-    [uri] = [machine for machine in machines if machine == project.machine]
+    [uri] = [machine for machine in machines if machine == project.stack.machine_arn("training")]
     started = cli(
         "stepfunctions", "start-execution", "--state-machine-arn", uri, "--input", '{"approval": "no"}'
     )
