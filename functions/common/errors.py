@@ -5,14 +5,22 @@
     ├── SourceNotFound          InitRun: nothing lies at the source URI
     ├── CodeBundleNotFound      InitRun: no bundle lies at the code bundle URI
     ├── RunInProgress           InitRun: an earlier training run has not ended
-    ├── MetricsUnavailable      EvalMetrics: no trustworthy evaluation of this run
-    ├── DataReportNotFound      RegisterModel, CheckPredictions, PublishPredictions: the data cannot be named
-    ├── ModelPackageNotFound    RegisterModel, RejectModel, CreateModel: the version is not in the registry
+    ├── PromotionInProgress     InitRun: an earlier promotion has not ended
+    ├── MetricsUnavailable      EvalMetrics, CheckPackage: no trustworthy evaluation of this run or version
+    ├── DataReportNotFound      RegisterModel, CheckPredictions, PublishPredictions, CheckPackage:
+    │                           the data cannot be named
+    ├── ModelPackageNotFound    RegisterModel, RejectModel, CreateModel, CheckPackage, DeployStaging,
+    │                           DeployProd: the version is not in the registry
     ├── NoApprovedModel         GetApprovedModel: no version of the group is approved
-    ├── ModelNotApproved        CreateModel: the version's approval was taken back meanwhile
-    ├── ModelNameTaken          CreateModel: a model of the version's name is another one's
+    ├── ModelNotApproved        CreateModel, CheckPackage, DeployStaging, DeployProd: the version is not
+    │                           approved, or not any more
+    ├── ModelNameTaken          CreateModel, DeployStaging, DeployProd: a model of the name is another one's
     ├── PredictionsIncomplete   CheckPredictions, PublishPredictions: not one prediction for each passenger
     ├── PredictionsOutOfRange   CheckPredictions: a prediction is no number from 0 to 1
+    ├── PackageNotTraceable     CheckPackage: nobody can say which run made the version of which data
+    ├── EndpointUnavailable     DeployStaging, DeployProd: the endpoint is in a status that takes no update
+    ├── VerificationFailed      VerifyProd: prod is not what was promoted, or does not predict
+    ├── RollbackFailed          RollBackProd: prod is not back on its previous configuration
     └── InvalidSettings         any function: it was deployed without its environment
 
 None is worth a retry. Errors of AWS itself (throttling, outages) keep botocore's names.
@@ -38,6 +46,10 @@ class CodeBundleNotFound(FunctionError):
 
 class RunInProgress(FunctionError):
     """A training run that started earlier is still running."""
+
+
+class PromotionInProgress(FunctionError):
+    """A promotion that started earlier is still running, perhaps at its gate."""
 
 
 class MetricsUnavailable(FunctionError):
@@ -70,6 +82,22 @@ class PredictionsIncomplete(FunctionError):
 
 class PredictionsOutOfRange(FunctionError):
     """The transform's output has something else than a probability."""
+
+
+class PackageNotTraceable(FunctionError):
+    """The version's metadata does not lead to the run and the data that made it."""
+
+
+class EndpointUnavailable(FunctionError):
+    """The endpoint is being changed by somebody else, or has failed and can only be deleted."""
+
+
+class VerificationFailed(FunctionError):
+    """After its update prod has another configuration or version than promoted, or fails the smoke test."""
+
+
+class RollbackFailed(FunctionError):
+    """Prod could not be brought back to what it was; a person has to look at once."""
 
 
 class InvalidSettings(FunctionError):

@@ -8,7 +8,7 @@ from functions.common.inputs import StrictModel
 from functions.common.instants import parse_instant
 from functions.common.run_identity import RunIdentity, identify
 
-Kind = Literal["training", "batch_inference"]  # which machine a run belongs to
+Kind = Literal["training", "batch_inference", "promotion"]  # which machine a run belongs to
 
 
 class Execution(StrictModel):

@@ -5,7 +5,7 @@ Nothing in it is random or the time of writing, so a recorder that is retried wr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -27,6 +27,14 @@ DATA_FIGURES = (
     "validation_rows",
     "target",
 )
+
+
+# Of a promotion, as its states left them; what it never reached is null.
+PROMOTION_PARTS = (
+    *("staging", "smoke", "gate", "prod", "verification", "rollback", "rollback_error"),
+    *("clean_up", "clean_up_error"),
+)
+NO_DECISION = ("failed", "aborted", "timed_out")
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,6 @@ class Facts:
 
 def build_manifest(facts: Facts) -> dict[str, Any]:
     """The manifest as a JSON object. What the run never reached is null or empty."""
-    of_its_kind = _training if facts.kind == "training" else _batch_inference
     execution = facts.execution
     return {
         "run_id": execution.run.run_id,
@@ -99,7 +106,7 @@ def build_manifest(facts: Facts) -> dict[str, Any]:
         "checks": _at(facts.state, "evaluation", "checks") or [],
         "failure": asdict(facts.failure) if facts.failure else None,
         "states": facts.states,
-        **of_its_kind(facts),
+        **_OF_A_KIND[facts.kind](facts),
     }
 
 
@@ -144,6 +151,23 @@ def _batch_inference(facts: Facts) -> dict[str, Any]:
     }
 
 
+def _promotion(facts: Facts) -> dict[str, Any]:
+    state, standing = facts.state, facts.standing
+    return {
+        "decision": None if facts.outcome in NO_DECISION else facts.outcome,
+        **_code(_at(state, "package", "code_bundle_uri")),
+        "parameters": {"input": facts.execution.input, "thresholds": None},
+        "arns": {"pipeline_execution": None, "model_package": standing.model_package_arn},
+        "approval": {"status": standing.approval_status, "mode": None, "by": standing.by},
+        "metrics": _at(state, "package", "metrics") or {},
+        "training_run_id": _at(state, "package", "training_run_id"),
+        "requested_by": _at(state, "run", "requested_by"),
+        "endpoint": _at(state, "run", "prod_endpoint"),
+        "was_live": _at(state, "package", "live_model_package_arn"),
+        **{part: state.get(part) for part in PROMOTION_PARTS},
+    }
+
+
 def _training_decision(state: Mapping[str, Any]) -> str | None:
     """What the machine decided about the model, also where the run failed after deciding."""
     if "registration" not in state:
@@ -180,3 +204,10 @@ def _data(report: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 def _at(state: Mapping[str, Any], part: str, key: str) -> Any:
     return (state.get(part) or {}).get(key)
+
+
+_OF_A_KIND: Mapping[Kind, Callable[[Facts], dict[str, Any]]] = {
+    "training": _training,
+    "batch_inference": _batch_inference,
+    "promotion": _promotion,
+}

@@ -8,14 +8,24 @@ from typing import Any
 from functions.common.batch_run import Drift
 from functions.common.drift_message import drift_table, moved
 from functions.common.message import Message, command, console_link, pairs, runbook, write_message
+from functions.common.promotion_message import (
+    PROMOTION_OUTCOMES,
+    promotion_commands,
+    promotion_headline,
+    promotion_paragraphs,
+)
 from functions.common.training_run import four_digits, package_version, shortfalls
 
 __all__ = ["build_notification", "console_link", "next_commands"]
 
 MOST_VERSIONS = 5
-WORK = {"training": "Training", "batch_inference": "Batch inference"}
+WORK = {"training": "Training", "batch_inference": "Batch inference", "promotion": "Promotion"}
 ENDINGS = {"failed": "failed", "aborted": "was stopped", "timed_out": "timed out"}
-RUNBOOKS = {"training": "retrain-failed", "batch_inference": "no-predictions-today"}
+RUNBOOKS = {
+    "training": "retrain-failed",
+    "batch_inference": "no-predictions-today",
+    "promotion": "regression-after-promotion",
+}
 
 Manifest = Mapping[str, Any]
 
@@ -24,6 +34,7 @@ def build_notification(manifest: Manifest, manifest_uri: str, env: str) -> Messa
     """The message for a run's manifest: what happened, why, where to look and what to type."""
     paragraphs = [
         _why(manifest),
+        *(promotion_paragraphs(manifest) if manifest["kind"] == "promotion" else []),
         _waiting(manifest),
         _metrics_table(manifest["checks"]),
         _rows(manifest),
@@ -40,6 +51,8 @@ def next_commands(manifest: Manifest, env: str) -> list[str]:
 
 
 def _first_commands(manifest: Manifest) -> list[str]:
+    if manifest["kind"] == "promotion":
+        return promotion_commands(manifest)
     if _awaits_approval(manifest):
         return [f"titanic approve {package_version(manifest['arns']['model_package'])}"]
     if manifest["outcome"] != "no_approved_model":
@@ -59,7 +72,7 @@ def _headline(manifest: Manifest) -> str:
         "rejected": lambda manifest: f"Model rejected: {', '.join(shortfalls(manifest['checks']))}",
         "published": _published,
         "no_approved_model": _no_approved_model,
-    }
+    } | dict.fromkeys(PROMOTION_OUTCOMES, promotion_headline)
     return headlines[outcome](manifest)
 
 

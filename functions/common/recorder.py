@@ -34,10 +34,9 @@ class Record:
     def summary(self) -> dict[str, Any]:
         """The part of the manifest that becomes the execution's output."""
         kept = ("run_id", "run_date", "outcome", "decision", "metrics")
-        predictions = {"predictions": self.manifest["predictions"]} if "predictions" in self.manifest else {}
+        of_its_kind = [name for name in ("predictions", "endpoint") if name in self.manifest]
         return {
-            **{name: self.manifest[name] for name in kept},
-            **predictions,
+            **{name: self.manifest[name] for name in (*kept, *of_its_kind)},
             "model_package_arn": self.manifest["arns"]["model_package"],
             "approval_status": self.manifest["approval"]["status"],
             "manifest_uri": str(self.uri),
@@ -60,18 +59,22 @@ def find_data_report(s3: Client, settings: Settings, run_id: str) -> DataReport 
 
 
 def standing(state: Mapping[str, Any]) -> Standing:
-    """What RegisterModel or RejectModel left behind, or which version GetApprovedModel chose."""
+    """What RegisterModel or RejectModel left behind, which version GetApprovedModel chose or CheckPackage let
+    pass; before that, the one a promotion was started with."""
     if approved := state.get("approved"):
         return Standing(approved["model_package_arn"], "Approved", approved["approved_by"])
+    if package := state.get("package"):
+        return Standing(package["model_package_arn"], "Approved", package["approved_by"])
     registration = state.get("registration", {})
-    return Standing(registration.get("model_package_arn"), registration.get("approval_status"))
+    asked_for = state.get("run", {}).get("model_package_arn")
+    return Standing(registration.get("model_package_arn", asked_for), registration.get("approval_status"))
 
 
 def close_standing(
     sagemaker: Client, state: Mapping[str, Any], steps: tuple[Step, ...], reason: str
 ) -> Standing:
     """For a run that ended early: a version the machine never judged is rejected, a judged one stays."""
-    if "registration" in state or "approved" in state:
+    if "registration" in state or "approved" in state or state.get("run", {}).get("kind") == "promotion":
         return standing(state)
     arn = state.get("evaluation", {}).get("model_package_arn") or registered_package(steps)
     return Standing(arn, withdraw_if_pending(sagemaker, arn, reason) if arn else None)

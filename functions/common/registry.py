@@ -9,8 +9,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from functions.common.clients import Client
-from functions.common.errors import InvalidInput, ModelPackageNotFound
-from functions.common.training_run import Evaluation, TrainingRun, git_sha
+from functions.common.errors import InvalidInput, ModelNotApproved, ModelPackageNotFound
+from functions.common.training_run import Evaluation, TrainingRun, git_sha, package_version
 
 MOST_PROPERTIES, LONGEST_VALUE = 50, 256
 LONGEST_DESCRIPTION = 1024
@@ -29,6 +29,17 @@ def describe_package(sagemaker: Client, arn: str) -> dict[str, Any]:
             f"Model package {arn} is not in the registry: look whether somebody deleted it, then train again."
         ) from error
     return found
+
+
+def require_approved(package: Mapping[str, Any]) -> None:
+    """Before a promotion and before each of its deployments. Raises `ModelNotApproved`."""
+    arn, status = package["ModelPackageArn"], package["ModelApprovalStatus"]
+    if status != "Approved":
+        version = package_version(arn)
+        raise ModelNotApproved(
+            f"Model package {arn} is {status}: only an approved version is promoted, so look at it with "
+            f"`titanic models` and approve it with `titanic approve {version}`."
+        )
 
 
 def versions_with_status(sagemaker: Client, group: str, status: str) -> Iterator[dict[str, Any]]:

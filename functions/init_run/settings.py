@@ -16,3 +16,10 @@ class InitRunSettings(Settings):
     training_deadline_seconds: int
     batch_source_uri: str
     drift_threshold: float
+    model_package_group: str
+    staging_endpoint: str
+    prod_endpoint: str
+    instance_type: str
+    instance_count: int
+    canary_percent: int
+    bake_seconds: int

@@ -16,6 +16,7 @@ from functions.common.run_identity import identify
 from functions.common.training_run import Thresholds, TrainingRun
 from functions.init_run.inputs import RAW, RunInput, parse_run_input, require_source, within
 from functions.init_run.settings import InitRunSettings
+from functions.init_run.single_flight import earlier_run
 
 CODE = "pipeline/code/"
 
@@ -60,17 +61,10 @@ def _defaults(settings: InitRunSettings) -> dict[str, Any]:
 
 
 def _yield_to_earlier_run(states: Client, execution: Execution) -> None:
-    """Of several running executions the earliest goes on; ties go by ARN, so exactly one does."""
-    pages = states.get_paginator("list_executions").paginate(
-        stateMachineArn=execution.state_machine_id, statusFilter="RUNNING"
-    )
-    started = {found["executionArn"]: found["startDate"] for page in pages for found in page["executions"]}
-    # The list lags behind: a fresh execution may not be in it yet.
-    own = (started.pop(execution.id, None) or parse_instant(execution.start_time), execution.id)
-    earlier = min((date, arn) for arn, date in [*started.items(), (own[1], own[0])])
-    if earlier != own:
+    earlier = earlier_run(states, execution)
+    if earlier:
         raise RunInProgress(
-            f"Training run {earlier[1]} started at {format_instant(earlier[0])} and has not ended: "
+            f"Training run {earlier.arn} started at {format_instant(earlier.started_at)} and has not ended: "
             "wait for its end or stop it, then start again."
         )
 

@@ -1,5 +1,6 @@
-"""Task of states `RecordRegistered`, `RecordRejected`, `RecordPublished`, `RecordNoApprovedModel` and
-`RecordFailure`.
+"""Task of states `RecordRegistered`, `RecordRejected`; `RecordPublished`, `RecordNoApprovedModel`;
+`RecordPromotion`, `RecordAlreadyLive`, `RecordDeclined`, `RecordGateTimeout`, `RecordRollback`; and of
+`RecordFailure` in every machine.
 
 Has no named error of its own: whatever it raises sends the machine to `NotifyUnrecorded`.
 """

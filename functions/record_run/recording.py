@@ -26,7 +26,27 @@ from functions.common.registry import versions_with_status
 from functions.common.settings import Settings
 
 UNSAID = {"Error": "UnknownError", "Cause": "the machine passed no error on"}
-SUCCESSES = ("registered", "rejected", "published")
+SUCCESSES = ("registered", "rejected", "published", "promoted", "already_live", "declined")
+GATE_TIMED_OUT = Failure(
+    state="RequestApproval",
+    error="GateTimedOut",
+    cause="nobody confirmed or declined in time, so prod stays as it is",
+)
+ENDPOINTS = {"StagingFailed": "staging_status", "ProdFailed": "prod_status"}
+
+
+Outcome = Literal[
+    "registered",
+    "rejected",
+    "published",
+    "no_approved_model",
+    "promoted",
+    "already_live",
+    "declined",
+    "gate_timed_out",
+    "rolled_back",
+    "failed",
+]
 
 
 class RecordRunSettings(Settings):
@@ -39,7 +59,7 @@ class RecordRunEvent(StrictModel):
     """The task's payload. `state` is the machine's whole document, which may be almost empty."""
 
     kind: Kind
-    outcome: Literal["registered", "rejected", "published", "no_approved_model", "failed"]
+    outcome: Outcome
     state: dict[str, Any] = Field(description="the state machine's document, an object")
     execution: Execution
 
@@ -53,7 +73,11 @@ def record(
     failure, stands = None, standing(event.state)
     if event.outcome not in SUCCESSES:
         steps = _steps(sagemaker, event.state)
-        failure = find_failure(event.state, visits, steps, sagemaker)
+        failure = (
+            GATE_TIMED_OUT
+            if event.outcome == "gate_timed_out"
+            else find_failure(event.state, visits, steps, sagemaker)
+        )
         reason = f"Run {execution.run.run_id} failed at {failure.state} before judging this version"
         stands = close_standing(sagemaker, event.state, steps, reason)
     facts = Facts(
@@ -82,6 +106,8 @@ def find_failure(
         step = failed_step(steps) or interrupted_step(steps)
     if error == "TrainingFailed":
         cause = _training_cause(sagemaker, state, step) or cause
+    if error in ENDPOINTS:
+        cause = _endpoint_cause(state[ENDPOINTS[error]], cause)
     return Failure(
         state=failed_state(visits, error),
         error=cause.error,
@@ -98,6 +124,12 @@ def _training_cause(sagemaker: Client, state: Mapping[str, Any], step: Step | No
     named = next((cause for cause in map(named_error, texts) if cause), None)
     said = next((text for text in texts if text), None)
     return named or (Cause("TrainingFailed", one_line(said)) if said else None)
+
+
+def _endpoint_cause(endpoint: Mapping[str, Any], cause: Cause) -> Cause:
+    """What SageMaker says of a failed endpoint tells more than that it failed."""
+    reason = endpoint.get("FailureReason")
+    return Cause(cause.error, one_line(f"{cause.words} {reason}")) if reason else cause
 
 
 def _waiting(event: RecordRunEvent, settings: RecordRunSettings, sagemaker: Client) -> tuple[int, ...]:

@@ -1,7 +1,8 @@
 """The record of a run that was ended from outside, where no state of it is left to do that.
 
 Step Functions stops the job of a `.sync` task itself: data preparation and batch transform. The SageMaker
-pipeline of a training run was started without one, so it goes on unless it is stopped here.
+pipeline of a training run was started without one, so it goes on unless it is stopped here. A promotion's
+endpoints stay as they are: whether prod goes on or back, and whether staging goes, is for a person to say.
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ ERRORS = {"ABORTED": "ExecutionAborted", "TIMED_OUT": "ExecutionTimedOut"}
 
 
 class StoppedRunSettings(Settings):
-    """Which machine's runs start no pipeline, which pipeline the others', and where messages go."""
+    """Which machines' runs start no pipeline, which pipeline the others', and where messages go."""
 
     batch_inference_state_machine: str
+    promotion_state_machine: str
     pipeline: str
     alerts_topic_arn: str
 
@@ -124,7 +126,11 @@ def tell_once(record: Record, settings: StoppedRunSettings, clients: Clients) ->
 
 def _kind(found: Mapping[str, Any], settings: StoppedRunSettings) -> Kind:
     machine = found["stateMachineArn"].rsplit(":", 1)[-1]
-    return "batch_inference" if machine == settings.batch_inference_state_machine else "training"
+    others: dict[str, Kind] = {
+        settings.batch_inference_state_machine: "batch_inference",
+        settings.promotion_state_machine: "promotion",
+    }
+    return others.get(machine, "training")
 
 
 def _ended(found: Mapping[str, Any]) -> EndedExecution:

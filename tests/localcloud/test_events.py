@@ -375,7 +375,11 @@ def test_a_failure_that_no_catch_can_see_is_told(
 ) -> None:
     lost = {"Type": "Pass", "InputPath": "$.no_such_field", "End": True}
     machine = deploy_machine(json.dumps({"StartAt": "Lost", "States": {"Lost": lost}}))
-    values = {"TrainingStateMachineArn": machine, "BatchInferenceStateMachineArn": f"{machine}-2"}
+    values = {
+        "TrainingStateMachineArn": machine,
+        "BatchInferenceStateMachineArn": f"{machine}-2",
+        "PromotionStateMachineArn": f"{machine}-3",
+    }
     pattern = render(EVENTS / "patterns" / "execution_state_change.json", values)
     rule(pattern, {"Arn": queue.arn})
     execution = aws("stepfunctions").start_execution(stateMachineArn=machine)["executionArn"]

@@ -61,6 +61,15 @@ def mocked_invocation(mock_response: Callable[..., Json | None]) -> Callable[...
     return invoke
 
 
+def mocked_callback(invoke: Callable[..., Any]) -> Callable[..., Any]:
+    """Replaces `_invoke_with_callback`: a mock stands for what is sent back with the task token."""
+
+    def invoke_with_callback(resource: str, parameters: Any, _token: str, state: Json) -> Any:
+        return invoke(resource, parameters, state["TimeoutSeconds"])
+
+    return invoke_with_callback
+
+
 def install() -> None:
     from ministack.services import stepfunctions
 
@@ -71,7 +80,9 @@ def install() -> None:
     paths.install()
     mock_response = stepfunctions._get_mock_response
     stepfunctions._get_mock_response = lambda *_arguments: None  # MiniStack's own mocking, see above
-    stepfunctions._invoke_resource_with_timeout = mocked_invocation(mock_response)
+    invoke = mocked_invocation(mock_response)
+    stepfunctions._invoke_resource_with_timeout = invoke
+    stepfunctions._invoke_with_callback = mocked_callback(invoke)
     stepfunctions._execute_task = remember_task(stepfunctions._execute_task)
 
 

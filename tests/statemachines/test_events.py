@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
+from functions.common.errors import InvalidInput
+from functions.common.execution import Execution
 from functions.init_run.batch_inference import BatchInput
+from functions.init_run.promotion import start_promotion
+from functions.init_run.settings import InitRunSettings
 from functions.init_run.training import TrainingInput
 from ops.templates import MissingValue, placeholders, render
 
@@ -19,7 +23,31 @@ KEYS = {"training": TrainingInput.model_fields.keys(), "batch": BatchInput.model
 INPUTS = sorted(path for kind in KEYS for path in EVENTS.glob(f"{kind}-*.json"))
 ABOUT_KEYS = ("-unknown-key", "-training-key", "-not-an-object")
 
-ROW = re.compile(r"^\| `((?:training|batch)-[\w-]+\.json)` \| `(\w+)` \|", re.MULTILINE)
+PROMOTIONS = sorted(EVENTS.glob("promotion-*.json"))
+PACKAGE = "arn:aws:sagemaker:eu-west-1:123456789012:model-package/titanic-survival-xgboost/7"
+
+ROW = re.compile(r"^\| `((?:training|batch|promotion)-[\w-]+\.json)` \| `(\w+)` \|", re.MULTILINE)
+
+
+SETTINGS = InitRunSettings.model_construct(
+    model_package_group="titanic-survival-xgboost",
+    staging_endpoint="titanic-survival-staging",
+    prod_endpoint="titanic-survival-prod",
+    instance_type="ml.m5.large",
+    instance_count=1,
+    canary_percent=10,
+    bake_seconds=300,
+)
+
+
+class NoExecutions:
+    """Step Functions with nothing running."""
+
+    def get_paginator(self, _operation: str) -> NoExecutions:
+        return self
+
+    def paginate(self, **_request: str) -> list[dict[str, Any]]:
+        return [{"executions": []}]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +57,7 @@ def listed() -> dict[str, str]:
 
 
 def test_readme_lists_every_input(listed: dict[str, str]) -> None:
-    assert listed.keys() == {path.name for path in INPUTS}
+    assert listed.keys() == {path.name for path in (*INPUTS, *PROMOTIONS)}
 
 
 @pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.stem)
@@ -44,6 +72,24 @@ def test_input_has_only_keys_the_machine_knows_unless_that_is_its_point(path: Pa
 
     known = isinstance(document, dict) and document.keys() <= KEYS[path.name.partition("-")[0]]
     assert known != path.stem.endswith(ABOUT_KEYS)
+
+
+@pytest.mark.parametrize("path", PROMOTIONS, ids=lambda path: path.stem)
+def test_a_promotion_ends_as_the_readme_says(path: Path, listed: dict[str, str]) -> None:
+    assert placeholders(path) <= {"ModelPackageArn"}
+    given = render(path, {"ModelPackageArn": PACKAGE})
+    execution = Execution(
+        id="arn:aws:states:eu-west-1:123456789012:execution:promotion:first",
+        name="first",
+        start_time="2026-11-21T06:00:00Z",
+        state_machine_id="arn:aws:states:eu-west-1:123456789012:stateMachine:promotion",
+    )
+    if listed[path.name] == "InvalidInput":
+        with pytest.raises(InvalidInput):
+            start_promotion(given, execution, SETTINGS, states=NoExecutions())
+    else:
+        run = start_promotion(given, execution, SETTINGS, states=NoExecutions())
+        assert run.model_package_arn == PACKAGE
 
 
 def test_every_broken_table_has_its_input_and_the_other_way_round() -> None:
@@ -74,7 +120,10 @@ def test_the_rule_leaves_other_machines_alone(sample: dict[str, Any]) -> None:
 
 def test_a_template_without_its_values_is_an_error_that_names_them() -> None:
     with pytest.raises(MissingValue, match=r"stopped_runs\.json needs TrainingStateMachineArn"):
-        render(EVENTS / "patterns" / "stopped_runs.json", {"BatchInferenceStateMachineArn": "arn"})
+        render(
+            EVENTS / "patterns" / "stopped_runs.json",
+            {"BatchInferenceStateMachineArn": "arn", "PromotionStateMachineArn": "arn"},
+        )
 
 
 def test_a_value_is_text_and_cannot_change_the_document(tmp_path: Path) -> None:
@@ -95,7 +144,11 @@ def sample() -> dict[str, Any]:
 
 def pattern(machine_arn: str) -> dict[str, Any]:
     path = EVENTS / "patterns" / "stopped_runs.json"
-    machines = {"TrainingStateMachineArn": machine_arn, "BatchInferenceStateMachineArn": f"{machine_arn}-2"}
+    machines = {
+        "TrainingStateMachineArn": machine_arn,
+        "BatchInferenceStateMachineArn": f"{machine_arn}-2",
+        "PromotionStateMachineArn": f"{machine_arn}-3",
+    }
     rendered: dict[str, Any] = render(path, machines)
     return rendered
 

@@ -117,7 +117,7 @@ def test_every_request_to_aws_satisfies_the_service_model(outcomes: Outcomes, st
 
 def refusal(resource: str, parameters: dict[str, Any]) -> str:
     """Why the service would refuse the request that the task makes; empty when it would not."""
-    service, action = resource.removesuffix(".sync").split(":")[-2:]
+    service, action = resource.removesuffix(".sync").removesuffix(".waitForTaskToken").split(":")[-2:]
     model = service_model(service).operation_model(action[0].upper() + action[1:])
     if service == "lambda":  # the optimised integration takes the payload as JSON
         parameters = parameters | {"Payload": json.dumps(parameters["Payload"])}

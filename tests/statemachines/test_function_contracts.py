@@ -13,18 +13,38 @@ from typing import Any
 
 import pytest
 
+from functions.check_package.checking import CheckPackageEvent
 from functions.check_predictions.checking import CheckPredictionsEvent
+from functions.clean_up_endpoint.clean_up import CleanUpEndpointEvent
 from functions.common.batch_run import ApprovedModel, BatchRun, Model, Predictions, Publication
+from functions.common.promotion_run import (
+    CandidatePackage,
+    CleanUp,
+    Deployment,
+    Gate,
+    PromotionRun,
+    Rollback,
+    SmokeTest,
+    Verification,
+)
 from functions.common.training_run import Evaluation, Registration, TrainingRun
 from functions.create_model.creation import CreateModelEvent
+from functions.deploy_endpoint import deployment
+from functions.deploy_endpoint.deployment import DeployEndpointEvent
 from functions.eval_metrics.gate import EvalMetricsEvent
 from functions.get_approved_model.selection import GetApprovedModelEvent
+from functions.init_run.promotion import PromotionInput
 from functions.init_run.start_run import InitRunEvent
 from functions.publish_predictions.publishing import PublishPredictionsEvent
 from functions.record_run.recording import RecordRunEvent
 from functions.record_stopped_run.stopped_run import StatusChangeEvent
 from functions.register_model.registration import RegisterModelEvent
 from functions.reject_model.rejection import RejectModelEvent
+from functions.request_approval.request import RequestApprovalEvent
+from functions.roll_back_endpoint import rollback
+from functions.roll_back_endpoint.rollback import RollBackEndpointEvent
+from functions.smoke_test.handler import SmokeTestEvent
+from functions.verify_endpoint.verification import VerifyEndpointEvent
 
 pytestmark = pytest.mark.xdist_group("statemachines")  # shares the engine's one run of all cases
 
@@ -41,6 +61,13 @@ EVENTS: dict[str, Any] = {
     "create_model": CreateModelEvent,
     "check_predictions": CheckPredictionsEvent,
     "publish_predictions": PublishPredictionsEvent,
+    "check_package": CheckPackageEvent,
+    "deploy_endpoint": DeployEndpointEvent,
+    "smoke_test": SmokeTestEvent,
+    "request_approval": RequestApprovalEvent,
+    "verify_endpoint": VerifyEndpointEvent,
+    "roll_back_endpoint": RollBackEndpointEvent,
+    "clean_up_endpoint": CleanUpEndpointEvent,
     "record_run": RecordRunEvent,
 }
 ANSWERS: dict[str, Any] = {
@@ -51,9 +78,17 @@ ANSWERS: dict[str, Any] = {
     "create_model": Model,
     "check_predictions": Predictions,
     "publish_predictions": Publication,
+    "check_package": CandidatePackage,
+    "deploy_endpoint": Deployment,
+    "smoke_test": SmokeTest,
+    "verify_endpoint": Verification,
+    "roll_back_endpoint": Rollback,
+    "clean_up_endpoint": CleanUp,
 }
-RUNS: dict[str, Any] = {"training": TrainingRun, "batch_inference": BatchRun}  # what init_run answers
-WITHOUT_VERDICT = "ModelHasNoVerdict"  # what EvalMetrics never answers, to see that MetricCheck is careful
+# What init_run answers.
+RUNS: dict[str, Any] = {"training": TrainingRun, "batch_inference": BatchRun, "promotion": PromotionRun}
+# What EvalMetrics and SmokeTest never answer, to see that MetricCheck and SmokePassed? are careful.
+WITHOUT_VERDICT = {"ModelHasNoVerdict", "SmokeTestHasNoVerdict"}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +109,7 @@ def test_functions_accept_what_the_machine_sends(
     sent = [
         (visit.state, parameters["Payload"])
         for case, outcome in outcomes.items()
-        if case != WITHOUT_VERDICT
+        if case not in WITHOUT_VERDICT
         for visit in outcome.visits
         if visit.state in function_of
         for parameters in visit.calls
@@ -93,7 +128,7 @@ def test_mocks_answer_as_the_functions_do(
     responses = {
         (function_of[state], response)
         for case, states in cases.items()
-        if case != WITHOUT_VERDICT
+        if case not in WITHOUT_VERDICT
         for state, response in states.items()
         if function_of.get(state) in models
     }
@@ -124,7 +159,8 @@ def test_functions_and_the_job_time_out_before_their_tasks_do(
     # Their own message says more than States.Timeout.
     job = json.loads((ROOT / "glue_jobs" / "prepare.json").read_text(encoding="utf-8"))
 
-    assert job["timeout_minutes"] * 60 < tasks["PrepareData"]["TimeoutSeconds"]
+    if "PrepareData" in tasks:
+        assert job["timeout_minutes"] * 60 < tasks["PrepareData"]["TimeoutSeconds"]
     for state, name in function_of.items():
         function = functions["defaults"] | functions["functions"][name]
         assert function["timeout"] < tasks[state]["TimeoutSeconds"], state
@@ -135,6 +171,30 @@ def test_the_training_deadline_comes_before_the_machines_own(definition: Json, f
     deadline = int(functions["functions"]["init_run"]["environment"]["TRAINING_DEADLINE_SECONDS"])
 
     assert deadline + 10 * 60 <= definition["TimeoutSeconds"], "time left to stop, record and tell"
+
+
+@pytest.mark.parametrize("machine_name", ["promotion"], indirect=True)
+def test_a_promotions_waits_and_deadlines_fit_into_the_machines_time(
+    definition: Json, tasks: dict[str, Json]
+) -> None:
+    longest_baking = PromotionInput.model_fields["bake_seconds"].metadata[1].le
+    prod = deployment.UPDATE_SECONDS + 2 * longest_baking + deployment.ROLLBACK_SECONDS
+    gate = tasks["RequestApproval"]["TimeoutSeconds"]
+
+    waits = deployment.STAGING_SECONDS + gate + prod + rollback.PATIENCE_SECONDS
+    assert waits + 30 * 60 <= definition["TimeoutSeconds"], "time left to test, verify, clean up and tell"
+
+
+@pytest.mark.parametrize("machine_name", ["promotion"], indirect=True)
+def test_people_are_told_when_the_gate_really_closes(tasks: dict[str, Json], functions: Json) -> None:
+    told = functions["functions"]["request_approval"]["environment"]["GATE_SECONDS"]
+
+    assert int(told) == tasks["RequestApproval"]["TimeoutSeconds"]
+
+
+def test_the_gate_is_answered_as_the_command_answers_it(mock_config: Json) -> None:
+    for response in ("GateApproved", "GateDeclined"):
+        Gate.model_validate(mock_config["MockedResponses"][response]["0"]["Return"])
 
 
 def test_the_recorder_of_stopped_runs_accepts_the_sample_event() -> None:

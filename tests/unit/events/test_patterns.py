@@ -148,12 +148,20 @@ class TestExecution:
     MACHINE = "arn:aws:states:us-east-1:012345678912:stateMachine:state-machine"
     OTHER = "arn:aws:states:us-east-1:012345678912:stateMachine:other"
 
-    def told(self, name: str = "failed", training: str = MACHINE, batch: str = OTHER, **changes: Any) -> bool:
+    def told(
+        self,
+        name: str = "failed",
+        training: str = MACHINE,
+        batch: str = OTHER,
+        promotion: str = OTHER,
+        **changes: Any,
+    ) -> bool:
         return matches(
             "execution_state_change",
             sample(f"step_functions_execution_{name}", **changes),
             TrainingStateMachineArn=training,
             BatchInferenceStateMachineArn=batch,
+            PromotionStateMachineArn=promotion,
         )
 
     @pytest.mark.parametrize(
@@ -162,6 +170,7 @@ class TestExecution:
     def test_tells_of_what_no_catch_can_see(self, error: str) -> None:
         assert self.told(error=error)
         assert self.told(training=self.OTHER, batch=self.MACHINE, error=error)
+        assert self.told(training=self.OTHER, promotion=self.MACHINE, error=error)
 
     @pytest.mark.parametrize("error", [None, "MissingColumn", "States.TaskFailed", "RunUnrecorded"])
     def test_leaves_failures_to_the_machine_that_told_of_them(self, error: str | None) -> None:
@@ -180,7 +189,8 @@ class TestExecution:
         event = sample("step_functions_execution_failed", status=status, error=error)
         machines = {
             "TrainingStateMachineArn": self.OTHER,
-            "BatchInferenceStateMachineArn": self.MACHINE,
+            "BatchInferenceStateMachineArn": self.OTHER,
+            "PromotionStateMachineArn": self.MACHINE,
         }
         told = [matches(rule, event, **machines) for rule in ("execution_state_change", "stopped_runs")]
         assert sum(told) == (

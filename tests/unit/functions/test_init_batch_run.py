@@ -26,6 +26,13 @@ SETTINGS = InitRunSettings(
     training_deadline_seconds=10800,
     batch_source_uri=f"s3://{BUCKET}/raw/new_passengers/",
     drift_threshold=0.2,
+    model_package_group="titanic-survival-xgboost",
+    staging_endpoint="titanic-survival-staging",
+    prod_endpoint="titanic-survival-prod",
+    instance_type="ml.m5.large",
+    instance_count=1,
+    canary_percent=10,
+    bake_seconds=300,
 )
 
 
@@ -135,6 +142,6 @@ def test_a_machine_that_nobody_knows_is_refused() -> None:
         "start_time": "2026-11-21T06:00:00Z",
         "state_machine_id": MACHINE,
     }
-    event = {"kind": "promotion", "input": {}, "execution": execution}
-    with pytest.raises(InvalidInput, match=json.dumps("promotion")):
+    event = {"kind": "divination", "input": {}, "execution": execution}
+    with pytest.raises(InvalidInput, match=json.dumps("divination")):
         parse_input(event, InitRunEvent, "event")

@@ -26,6 +26,13 @@ ENVIRONMENT = {
     "TRAINING_DEADLINE_SECONDS": "10800",
     "BATCH_SOURCE_URI": f"s3://{BUCKET}/raw/new_passengers/",
     "DRIFT_THRESHOLD": "0.2",
+    "MODEL_PACKAGE_GROUP": "titanic-survival-xgboost",
+    "STAGING_ENDPOINT": "titanic-survival-staging",
+    "PROD_ENDPOINT": "titanic-survival-prod",
+    "INSTANCE_TYPE": "ml.m5.large",
+    "INSTANCE_COUNT": "1",
+    "CANARY_PERCENT": "10",
+    "BAKE_SECONDS": "300",
 }
 SETTINGS = InitRunSettings.model_validate({name.lower(): value for name, value in ENVIRONMENT.items()})
 

@@ -28,6 +28,7 @@ SETTINGS = StoppedRunSettings(
     env="dev",
     data_bucket=BUCKET,
     batch_inference_state_machine="titanic-sagemaker-dev-batch-inference",
+    promotion_state_machine="titanic-sagemaker-dev-promotion",
     pipeline="titanic-modelbuild-dev",
     alerts_topic_arn=TOPIC,
 )

@@ -25,6 +25,7 @@ PLACEHOLDERS = set(NAMES.all()) | {
     "region",
     "account_id",
     "alerts_topic_arn",
+    "endpoint_name_prefix",
     "training_state_machine_arn",
     "code_bundle_uri",
     "accuracy_threshold",

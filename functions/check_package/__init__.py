@@ -1,0 +1,1 @@
+"""Lambda of state `CheckPackage`."""

@@ -1,0 +1,1 @@
+"""Lambda of the states that take staging down: `CleanUpStaging` and those of the other ends."""

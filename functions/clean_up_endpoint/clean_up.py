@@ -1,0 +1,34 @@
+"""Takes down what a run has put into staging: an endpoint costs money for as long as it stands.
+
+Prod is out of its reach, by name here and by permission in functions.json. What somebody else has put into
+staging stays, unless it has failed: a failed endpoint can only be deleted and would block the next promotion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from functions.common.clients import Client
+from functions.common.endpoints import delete, find_endpoint, wanted_config
+from functions.common.inputs import StrictModel
+from functions.common.promotion_run import CleanUp, PromotionRun, deployment_name
+
+
+class CleanUpEndpointEvent(StrictModel):
+    """The task's payload."""
+
+    run: PromotionRun
+
+
+def clean_up(run: PromotionRun, *, sagemaker: Client) -> CleanUp:
+    """Deletes the endpoint first: its configuration and its model must outlive it. Can be done again."""
+    endpoint = run.staging_endpoint
+    own = deployment_name(endpoint, run.model_package_arn, run.run_id)
+    found = find_endpoint(sagemaker, endpoint)
+    removals: list[tuple[str, Callable[[], object]]] = [
+        (f"endpoint-config/{own}", lambda: sagemaker.delete_endpoint_config(EndpointConfigName=own)),
+        (f"model/{own}", lambda: sagemaker.delete_model(ModelName=own)),
+    ]
+    if found and (wanted_config(found) == own or found["EndpointStatus"] == "Failed"):
+        removals.insert(0, (f"endpoint/{endpoint}", lambda: sagemaker.delete_endpoint(EndpointName=endpoint)))
+    return CleanUp(endpoint_name=endpoint, deleted=[name for name, remove in removals if delete(remove)])

@@ -1,0 +1,1 @@
+"""Lambda of states `DeployStaging` and `DeployProd`."""
