@@ -15,6 +15,9 @@ from localcloud.sagemaker.registry import Registry
 
 Request = dict[str, Any]
 
+# Variables that give the image code of its own, or other answers than those that are given here.
+_OTHER_SERVING = frozenset({"SAGEMAKER_PROGRAM", "SAGEMAKER_INFERENCE_OUTPUT"})
+
 
 @dataclass(frozen=True)
 class ServedModel:
@@ -25,6 +28,14 @@ class ServedModel:
     image: str
     data_uri: str
     environment: Mapping[str, str]
+
+
+def refuse_other_serving(model: ServedModel, environment: Mapping[str, str] | None = None) -> None:
+    """Raises `ValidationError` for a model that needs more to be served than what XGBoost's image has."""
+    if "xgboost" not in model.image.rsplit("/", 1)[-1]:
+        raise not_here(f"Serving with the image {model.image}: only XGBoost's built-in serving")
+    for variable in sorted(_OTHER_SERVING & {**model.environment, **(environment or {})}.keys()):
+        raise not_here(f"Serving with the variable {variable}")
 
 
 class Models:

@@ -19,7 +19,7 @@ import localcloud
 from localcloud import processes
 from localcloud.sagemaker import archives, transfer
 from localcloud.sagemaker.errors import ApiError, ValidationError, not_here
-from localcloud.sagemaker.models import Models, ServedModel
+from localcloud.sagemaker.models import Models, ServedModel, refuse_other_serving
 from localcloud.sagemaker.records import MEGABYTE, BadFilter, parse_processing
 from localcloud.sagemaker.transfer import S3Object
 from localcloud.sagemaker.work import (
@@ -43,7 +43,6 @@ PACKAGES = Path(localcloud.__file__).resolve().parent.parent
 # Types that the image reads and writes, but not here; what it refuses is refused by the job, as on AWS.
 _OTHER_CONTENT = frozenset({"libsvm", "text/libsvm", "text/x-libsvm", "application/x-recordio-protobuf"})
 _OTHER_ACCEPT = frozenset({"json", "application/json"})
-_OWN_CODE = frozenset({"SAGEMAKER_PROGRAM", "SAGEMAKER_INFERENCE_OUTPUT"})
 
 
 class Transform:
@@ -60,7 +59,7 @@ class Transform:
         _check_output(request["TransformOutput"])
         _check_sizes(request)
         _check_processing(request)
-        _check_model(model, request)
+        refuse_other_serving(model, request.get("Environment"))
         if "DataCaptureConfig" in request:
             raise not_here("DataCaptureConfig")
         self._check_data(request["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"], model.role)
@@ -147,14 +146,6 @@ def _check_processing(request: Request) -> None:
     by_line = request["TransformInput"].get("SplitType"), request["TransformOutput"].get("AssembleWith")
     if not processing.leaves_alone and by_line != ("Line", "Line"):
         raise ValidationError("DataProcessing of CSV needs SplitType Line and AssembleWith Line")
-
-
-def _check_model(model: ServedModel, request: Request) -> None:
-    if "xgboost" not in model.image.rsplit("/", 1)[-1]:
-        raise not_here(f"Serving with the image {model.image}: only XGBoost's built-in serving")
-    own_code = sorted(_OWN_CODE & {**model.environment, **request.get("Environment", {})}.keys())
-    if own_code:
-        raise not_here(f"Serving with the variable {own_code[0]}")
 
 
 def _split(uri: str) -> tuple[str, str]:

@@ -136,7 +136,7 @@ def test_an_alarm_sees_its_own_dimensions_only(aws: Clients, watched: Callable[.
 def test_an_alarm_ends_when_the_data_is_old(aws: Clients, watched: Callable[..., str]) -> None:
     thing = uuid.uuid4().hex
     name = watched(thing, TreatMissingData="notBreaching", Period=10)
-    count_error(aws, thing, Timestamp=time.time() - 9)
+    count_error(aws, thing, Timestamp=time.time() - 7.5)
     assert state_of(aws, name) == "ALARM"
     deadline = time.monotonic() + 10
     while state_of(aws, name) == "ALARM":

@@ -150,12 +150,16 @@ class Endpoints:
         self.configs.restore(saved.get("configs", {}))
         for fields in saved.get("endpoints", []):
             record = Endpoint(**{**fields, "pending": None})
-            hosted = self._hosted[record.name] = Hosted(record)
+            if record.status in IN_PROGRESS:  # its thread did not end in time
+                record.failure_reason = INTERRUPTED
             if record.status == "Deleting":
-                self._launcher.forget(self._hosted.pop(record.name).record.name)
-            elif record.status in IN_PROGRESS:  # the thread did not end in time
-                hosted.move("Failed", INTERRUPTED)
-            elif record.ready:
+                self._launcher.forget(record.name)
+                continue
+            hosted = self._hosted[record.name] = Hosted(record)
+            if record.status == "Creating":
+                record.status = "Failed"
+            elif record.status != "Failed":
+                record.status = "InService"  # on what it served before
                 self._revive(hosted)
 
     def _revive(self, hosted: Hosted) -> None:

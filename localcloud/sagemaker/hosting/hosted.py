@@ -18,7 +18,7 @@ from localcloud.sagemaker.work import REASON_LENGTH
 logger = logging.getLogger("localcloud.sagemaker")
 
 INTERNAL = "InternalServerError: We encountered an internal error. Please try again."
-STOP_SECONDS = 10.0
+PATIENCE_SECONDS, STOP_SECONDS = 2.0, 10.0
 
 Send = Callable[..., None]
 
@@ -87,9 +87,10 @@ class Hosted:
     def stop(self) -> None:
         """Ends all processes; what was under way ends as it can be resumed. The cloud goes down."""
         self.stopping.set()
-        if self.green:
-            self.green.stop()
         if self._worker:
+            self._worker.join(PATIENCE_SECONDS)
+            if self.green:  # it takes its time to load
+                self.green.stop()
             self._worker.join(STOP_SECONDS)
         self.traffic.split()
         if self.fleet:

@@ -12,16 +12,13 @@ from typing import Any
 
 from localcloud import processes
 from localcloud.sagemaker import archives, transfer
-from localcloud.sagemaker.errors import not_here
 from localcloud.sagemaker.hosting.capture import Capture
 from localcloud.sagemaker.hosting.fleet import Fleet, LaunchFailed, Variant
 from localcloud.sagemaker.hosting.instance import Instance, InstanceSpec
-from localcloud.sagemaker.models import Models, ServedModel
+from localcloud.sagemaker.models import Models, ServedModel, refuse_other_serving
 from localcloud.sagemaker.work import Surroundings
 
 Config = dict[str, Any]
-
-_OWN_CODE = ("SAGEMAKER_PROGRAM", "SAGEMAKER_INFERENCE_OUTPUT")
 
 
 class Launcher:
@@ -35,7 +32,7 @@ class Launcher:
         """The model of each variant. Raises `ValidationError`, also for one that cannot be served here."""
         models = {v["VariantName"]: self._models.served(v["ModelName"]) for v in config["ProductionVariants"]}
         for model in models.values():
-            _check(model)
+            refuse_other_serving(model)
         return models
 
     def launch(
@@ -139,14 +136,6 @@ class Launcher:
                 f" archive. ({error})"
             ) from error
         archive.unlink()
-
-
-def _check(model: ServedModel) -> None:
-    if "xgboost" not in model.image.rsplit("/", 1)[-1]:
-        raise not_here(f"Serving with the image {model.image}: only XGBoost's built-in serving")
-    for variable in _OWN_CODE:
-        if variable in model.environment:
-            raise not_here(f"Serving with the variable {variable}")
 
 
 @contextlib.contextmanager

@@ -61,6 +61,8 @@ class Rollout:
             raise RuntimeError("an update begins with a pending configuration and a fleet")
         try:
             green = self._launch(pending.config, models)
+            if hosted.stopping.is_set():
+                raise RolledBack(INTERRUPTED)
             for step in policy.steps:
                 self._shift(blue, green, step)
                 self._bake(green, step, watch)
@@ -75,9 +77,10 @@ class Rollout:
 
     def delete(self) -> None:
         """Nothing is routed to it any more; what is on its way is answered."""
-        self._hosted.traffic.split()
-        if self._hosted.fleet:
-            self._hosted.fleet.retire()
+        hosted = self._hosted
+        hosted.traffic.split()
+        for fleet in filter(None, (hosted.fleet, hosted.green)):
+            fleet.retire()
         self._launcher.forget(self._name)
 
     def _launch(self, config: Config, models: Mapping[str, ServedModel]) -> Fleet:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import uuid
 from typing import Any
 
@@ -51,14 +53,17 @@ def test_a_registered_package_is_served(hosting: Any) -> None:
     assert hosting.score(hosting.in_service(hosting.config(model))) > 0.5
 
 
-def test_creating_takes_time_and_is_seen(hosting: Any) -> None:
+def test_creating_takes_time_and_is_seen(hosting: Any, containers_of: Any) -> None:
     name = hosting.create(hosting.config(hosting.model()))
-    described = hosting.describe(name)
-    assert described["EndpointStatus"] == "Creating"
+    hosting.wait(name, lambda _: containers_of(name))
+    [container] = containers_of(name)
+    os.kill(container, signal.SIGSTOP)  # it takes its time
+    assert hosting.describe(name)["EndpointStatus"] == "Creating"
     with pytest.raises(ClientError, match=f"Endpoint {name} of account 123456789012 not found"):
         hosting.ask(name)
     with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
         hosting.sagemaker.delete_endpoint(EndpointName=name)
+    os.kill(container, signal.SIGCONT)
     assert hosting.settled(name)["EndpointStatus"] == "InService"
 
 
