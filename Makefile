@@ -32,7 +32,7 @@ $(AUTHORING)/.ready: requirements/authoring.txt requirements/authoring-nodeps.tx
 	@$(AUTHORING)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r requirements/authoring-nodeps.txt
 	@touch $@
 
-demo: setup ## the whole training path on the embedded local cloud
+demo: setup ## train, approve, predict and compare with the truth, on the embedded local cloud
 	@$(BIN)/titanic demo
 
 test: setup $(AUTHORING)/.ready ## all tests
