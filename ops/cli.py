@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from ops.commands import alerts, demo, logs, models, predict, runs, schedule, train, up
+from ops.commands import alerts, demo, endpoints, logs, models, predict, promote, runs, schedule, train, up
 from ops.errors import ExitCode, OpsError
 
 app = typer.Typer(
@@ -50,6 +50,7 @@ def titanic(
         titanic up --detach      the local cloud, to try things on
         titanic train            one run
         titanic predict          predictions by the approved model
+        titanic confirm latest   lets the approved model go to prod
     """
 
 
@@ -62,6 +63,13 @@ app.add_typer(runs.app, name="runs")
 app.command()(models.models)
 app.command()(models.approve)
 app.command()(models.reject)
+app.command()(promote.promote)
+app.command()(promote.confirm)
+app.command()(promote.decline)
+app.command()(endpoints.endpoints)
+app.command()(endpoints.invoke)
+app.command()(endpoints.rollback)
+app.command()(endpoints.cleanup)
 app.command()(logs.logs)
 app.command()(alerts.alerts)
 app.add_typer(schedule.app, name="schedule")

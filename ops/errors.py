@@ -4,6 +4,11 @@
     ├── RunNotFound
     ├── ScheduleNotFound
     ├── VersionNotFound
+    ├── EndpointNotFound
+    ├── EndpointBusy             it is being changed already
+    ├── NothingToRollBackTo
+    ├── GateClosed               nobody waits for an answer, or not any more
+    ├── ModelRefused             the model behind an endpoint did not answer
     ├── NotDeployed              the cloud answers, the project is not in it
     ├── Refused                  the cloud answered no: permissions, throttling, a bad request
     ├── NoCloud         exit 3   none chosen, none reachable, or no usable credentials
@@ -45,6 +50,26 @@ class ScheduleNotFound(OpsError):
 
 class VersionNotFound(OpsError):
     """The registry has no such model version."""
+
+
+class EndpointNotFound(OpsError):
+    """No endpoint bears the given name."""
+
+
+class EndpointBusy(OpsError):
+    """The endpoint is being changed, and takes one change at a time."""
+
+
+class NothingToRollBackTo(OpsError):
+    """The endpoint has served nothing else before, or it is not known what."""
+
+
+class GateClosed(OpsError):
+    """The promotion does not wait for a person: not yet, or not any more."""
+
+
+class ModelRefused(OpsError):
+    """The model behind an endpoint answered with an error."""
 
 
 class NotDeployed(OpsError):

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.alerts import Alert
+from ops.endpoints import Endpoint
 from ops.history import Row, in_words
 from ops.pipeline import Step
 from ops.predictions import Drift
@@ -28,6 +29,11 @@ PIPELINE_STATE = "WaitForTraining"
 _DECISION_STYLES = {
     "registered": "green",
     "published": "green",
+    "promoted": "green",
+    "already_live": "green",
+    "declined": "yellow",
+    "gate_timed_out": "yellow",
+    "rolled_back": "red",
     "rejected": "yellow",
     "no_approved_model": "yellow",
     "failed": "red",
@@ -165,6 +171,25 @@ def models_table(versions: Iterable[ModelVersion], width: int) -> Table:
             version.run_id or "",
             f"{version.created_at.astimezone(UTC):%Y-%m-%d %H:%M}",
             *([version.approval_description] if roomy else []),
+        )
+    return table
+
+
+def endpoints_table(found: Iterable[Endpoint]) -> Table:
+    """`titanic endpoints`."""
+    table = _table(
+        "endpoint", "status", ">model", "instances", "data capture", "configuration", "since (UTC)"
+    )
+    for endpoint in found:
+        style = "green" if endpoint.status == "InService" else "yellow" if endpoint.changing else "red"
+        table.add_row(
+            endpoint.name,
+            Text(endpoint.status, style=style),
+            "" if endpoint.version is None else str(endpoint.version),
+            f"{endpoint.count} x {endpoint.instance}",
+            "on" if endpoint.captures else "off",
+            " → ".join(filter(None, [endpoint.config, endpoint.pending_config])),
+            f"{endpoint.modified_at.astimezone(UTC):%Y-%m-%d %H:%M}",
         )
     return table
 

@@ -21,11 +21,21 @@ _HEADLINES = {
     "rejected": "Model rejected",
     "published": "Predictions published",
     "no_approved_model": "No predictions",
+    "promoted": "Model promoted",
+    "already_live": "Nothing to promote",
+    "declined": "Promotion declined",
+    "gate_timed_out": "Promotion ended: nobody answered at the gate",
+    "rolled_back": "Prod was rolled back",
     "failed": "Run failed",
     "aborted": "Run stopped before its end",
     "timed_out": "Run took too long and was ended",
 }
 _HINTS = {
+    "PromotionInProgress": (
+        "titanic endpoints",
+        "shows what is being changed; `titanic confirm latest` answers the other's gate",
+    ),
+    "ModelNotApproved": ("titanic models", "shows the versions; `titanic approve VERSION` approves one"),
     "RunInProgress": ("titanic runs", "shows the run that is going on; start again when it has ended"),
     "InvalidInput": ("titanic {command} --help", "lists what a run can be started with"),
     "NoApprovedModel": ("titanic models", "shows the versions; `titanic approve VERSION` approves one"),
@@ -35,12 +45,19 @@ _HINTS = {
         "shows the bundles there are",
     ),
 }
-_COMMANDS = {runs.TRAINING: "train", runs.BATCH_INFERENCE: "predict"}
+_COMMANDS = {runs.TRAINING: "train", runs.BATCH_INFERENCE: "predict", runs.PROMOTION: "promote"}
+GATE = "RequestApproval"
+"""The state in which a promotion waits for a person."""
+_PROMOTED = {"promoted": " is live", "already_live": " is live already", "declined": ", prod is as it was"}
 _EXIT_CODES = {
     "registered": ExitCode.OK,
     "published": ExitCode.OK,
     "rejected": ExitCode.NO_MODEL,
     "no_approved_model": ExitCode.NO_MODEL,
+    "promoted": ExitCode.OK,
+    "already_live": ExitCode.OK,
+    "declined": ExitCode.NO_MODEL,
+    "gate_timed_out": ExitCode.NO_MODEL,
 }
 
 
@@ -104,6 +121,8 @@ class RunReport:
             return ": ".join([said, *filter(None, [", ".join(self.shortfalls)])])
         if self.model and self.run.decision == "registered":
             return f"{said}: version {self.model.version}, {_words(self.model.status)}"
+        if self.model and self.run.kind == runs.PROMOTION:
+            return f"{said}: version {self.model.version}{_PROMOTED.get(self.run.decision or '', '')}"
         if self.predictions:
             by = f" by model version {self.model.version}" if self.model else ""
             rows = self.predictions.rows
@@ -124,16 +143,28 @@ class RunReport:
         """Commands to type next, each with what it does."""
         show = (f"titanic runs show {self.run.run_id}", "tells this run again, state by state")
         if self.run.running:
-            return [show]
+            return [*self._answers, show]
         if self.failure:
             logs = (f"titanic logs {self.run.run_id}", "shows what every job of the run printed")
             return [*self._hints(self.failure.error), logs, show]
+        if self.run.kind == runs.PROMOTION:
+            return [("titanic endpoints", "shows what serves"), show]
         if self.predictions:
             return [("titanic alerts --limit 1", "shows what people were told"), show]
         if self.model and self.model.status == "PendingManualApproval":
             approve = (f"titanic approve {self.model.version}", "puts the model to use")
             return [approve, (f"titanic reject {self.model.version}", "keeps it out of use"), show]
         return [("titanic models", "compares it with the other versions"), show]
+
+    @property
+    def _answers(self) -> list[tuple[str, str]]:
+        """What a promotion that waits at its gate can be told."""
+        if not (self.rows and self.rows[-1].name == GATE and self.rows[-1].running):
+            return []
+        return [
+            (f"titanic confirm {self.run.run_id}", "lets the model go to prod"),
+            (f"titanic decline {self.run.run_id} --reason '…'", "leaves prod as it is"),
+        ]
 
     def _hints(self, error: str) -> list[tuple[str, str]]:
         """What helps against an error that has a name."""
@@ -259,7 +290,7 @@ def _pipeline_arn(history: History, manifest: Mapping[str, Any] | None) -> str |
 
 def _package_arn(history: History, manifest: Mapping[str, Any] | None) -> str | None:
     """The version that the run made, or predicted with."""
-    known = history.data.get("evaluation") or history.data.get("approved") or {}
+    known = next(filter(None, map(history.data.get, ("evaluation", "approved", "package"))), None) or {}
     return known.get("model_package_arn") or _arns(manifest).get("model_package")
 
 

@@ -163,8 +163,13 @@ def _function_sources(target: Target, run: Run) -> list[Source]:
     """The project's Lambda log groups within the run's time."""
     prefix = f"/aws/lambda/{target.names.function('')}"
     groups = _group_names(target, prefix)
-    end = run.stopped_at + _SETTLING if run.stopped_at else None
-    return [Source(group.removeprefix(prefix), group, start=run.started_at, end=end) for group in groups]
+    return [
+        Source(group.removeprefix(prefix), group, start=run.started_at, end=_end(run)) for group in groups
+    ]
+
+
+def _end(run: Run) -> datetime | None:
+    return run.stopped_at + _SETTLING if run.stopped_at else None
 
 
 def _job_sources(target: Target, run: Run) -> Iterator[Source]:
@@ -173,6 +178,10 @@ def _job_sources(target: Target, run: Run) -> Iterator[Source]:
     for job_run_id in glue_job_runs(target, run):
         for group in GLUE_GROUPS:
             yield Source(job, group, job_run_id)
+    if run.kind == runs.PROMOTION:
+        for name in (target.names.endpoint("staging"), target.names.endpoint("prod")):
+            yield Source(name, f"/aws/sagemaker/Endpoints/{name}", start=run.started_at, end=_end(run))
+        return
     if run.kind == runs.BATCH_INFERENCE:
         # Named by state CreateTransformJob.
         yield Source("transform", SAGEMAKER_GROUPS["TransformJob"], f"batch-{run.run_id}/")

@@ -24,15 +24,19 @@ from ops.errors import RunNotFound, UsageError
 from ops.history import Failure, in_words
 from ops.target import Target
 
-TRAINING, BATCH_INFERENCE = KINDS = ("training", "batch_inference")
+TRAINING, BATCH_INFERENCE, PROMOTION = KINDS = ("training", "batch_inference", "promotion")
 """Each has a machine in `statemachines/` and a name in `project.json`."""
 _ABSENT_OBJECT = {"NoSuchKey", "404", "NoSuchBucket", "NotFound"}
 _RUN_ID = re.compile(r"\d{8}-([0-9a-f]{10})")
 _DECISION_OF_STATUS = {"FAILED": "failed", "ABORTED": "aborted", "TIMED_OUT": "timed_out"}
 _NO_APPROVED_MODEL = "no_approved_model"
-_DECISION_OF_ERROR = {"NoApprovedModel": _NO_APPROVED_MODEL}
+_DECISION_OF_ERROR = {
+    "NoApprovedModel": _NO_APPROVED_MODEL,
+    "GateTimedOut": "gate_timed_out",
+    "PromotionRolledBack": "rolled_back",
+}
 """Executions that failed in a way that is an outcome of its own."""
-_STATUS_OF_DECISION = {_NO_APPROVED_MODEL: "FAILED"} | {
+_STATUS_OF_DECISION = dict.fromkeys(_DECISION_OF_ERROR.values(), "FAILED") | {
     decision: status for status, decision in _DECISION_OF_STATUS.items()
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Protocol, Self
@@ -34,19 +34,26 @@ class View(Protocol):
     def update(self, history: History, steps: Sequence[Step]) -> None: ...
 
 
-def watch(target: Target, execution_arn: str, console: Console) -> History:
+def watch(
+    target: Target,
+    execution_arn: str,
+    console: Console,
+    at_state: Mapping[str, Callable[[], object]] | None = None,
+) -> History:
     """Shows the execution until it ends, and returns its whole history.
 
     A terminal gets a live table, anything else one line per change. Ctrl-C ends the watching only; the
-    run goes on.
+    run goes on. `at_state` says what to do, once, when the run has come to a state.
     """
     view: View = LiveView(console) if console.is_terminal else PlainView(console)
-    history, steps = History(), StepsReader(target)
+    history, steps, waiting = History(), StepsReader(target), dict(at_state or {})
     with view:
         while True:
             fresh = new_events(target.client("stepfunctions"), execution_arn, history.last_event_id)
             history.apply(fresh)
             view.update(history, steps.read(history))
+            if history.rows and history.rows[-1].running and history.rows[-1].name in waiting:
+                waiting.pop(history.rows[-1].name)()
             if history.finished:
                 return history
             time.sleep(target.poll_seconds)

@@ -29,12 +29,20 @@ def follow(out: Output, there: Target, run: Run, *, wait: bool) -> None:
         out.note(f"next  titanic runs show {run.run_id}")
 
 
+def _say_gate(out: Output, run: Run) -> None:
+    """How a person answers, from another terminal."""
+    out.note(
+        f"Waiting for a person: `titanic confirm {run.run_id}` lets the model go to prod, `titanic decline "
+        f"{run.run_id}` does not. Ctrl-C ends the watching; the run goes on waiting."
+    )
+
+
 def _watch(out: Output, there: Target, run: Run) -> int:
     """Shows the run and what it came to; its exit code."""
     from ops import render, report, runs, watch
 
     try:
-        history = watch.watch(there, run.execution_arn, out.notes)
+        history = watch.watch(there, run.execution_arn, out.notes, {report.GATE: lambda: _say_gate(out, run)})
     except KeyboardInterrupt:
         out.note(
             f"The run goes on. `titanic runs show {run.run_id}` tells how it is, and to stop it: aws "

@@ -13,6 +13,7 @@ schedules from `events/`. Every step creates or updates, so a second `deploy` ch
     jobs       the Glue job
     pipeline   the SageMaker pipeline and the model package group
     machines   the state machines
+    alarms     what takes an update of prod back
     rules      what happens on its own when something changes
     schedules  what starts on its own when it is time
 """
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ops.stack import alerts, functions, jobs, machines, pipeline, roles, rules, schedules, storage
+from ops.stack import alarms, alerts, functions, jobs, machines, pipeline, roles, rules, schedules, storage
 from ops.stack.base import Stack
 
 __all__ = ["Stack", "deploy"]
@@ -45,6 +46,8 @@ def deploy(stack: Stack, report: Callable[[str], None]) -> None:
     pipeline.put_pipeline(stack)
     report("state machines")
     machines.put_machines(stack)
+    report("alarms")
+    alarms.put_alarms(stack)
     report("event rules")
     rules.put_rules(stack)
     report("schedules")

@@ -1,7 +1,8 @@
 """The EventBridge rules of `events/rules.json`, their patterns in `events/patterns/`.
 
-A rule either calls a function of ours or tells people, and then only what no run says of itself: the
-patterns leave out what people hear of anyway. What cannot be delivered ends in the dead letter queue.
+A rule calls a function of ours, starts a machine, or tells people, and then only what no run says of
+itself: the patterns leave out what people hear of anyway. What cannot be delivered ends in the dead letter
+queue.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ def put_rules(stack: Stack) -> None:
 
 
 def put_rule(stack: Stack, name: str, rule: Mapping[str, Any]) -> None:
-    """`rule` is `{"description", "function"}` or `{"description", "values", "text"}`."""
+    """`rule` has a `description` and a `function`, a `state_machine` with `role`, `values` and `input`, or
+    `values` and a `text`."""
     events, rule_name = stack.client("events"), stack.names.rule(name)
     arn = events.put_rule(
         Name=rule_name,
@@ -41,6 +43,8 @@ def _target(stack: Stack, rule: Mapping[str, Any]) -> dict[str, Any]:
     if "function" in rule:
         name = rule["function"]
         return {"Id": name.replace("_", "-"), "Arn": stack.function_arn(name), **letters}
+    if "state_machine" in rule:
+        return _starting(stack, rule) | letters
     transformer = {
         "InputPathsMap": rule["values"],
         # A JSON string per line: EventBridge sends each as a line of text.
@@ -48,6 +52,17 @@ def _target(stack: Stack, rule: Mapping[str, Any]) -> dict[str, Any]:
     }
     topic = stack.values["alerts_topic_arn"]
     return {"Id": "alerts-topic", "Arn": topic, "InputTransformer": transformer, **letters}
+
+
+def _starting(stack: Stack, rule: Mapping[str, Any]) -> dict[str, Any]:
+    name = rule["state_machine"]
+    transformer = {"InputPathsMap": rule["values"], "InputTemplate": json.dumps(rule["input"])}
+    return {
+        "Id": name.replace("_", "-"),
+        "Arn": stack.machine_arn(name),
+        "RoleArn": stack.names.role_arn(rule["role"]),
+        "InputTransformer": transformer,
+    }
 
 
 def _let_call(stack: Stack, rule_arn: str, rule_name: str, function: str) -> None:

@@ -16,7 +16,7 @@ from ops.target import LOCAL_CREDENTIALS, Target
 START = datetime(2026, 11, 21, 7, 0, tzinfo=UTC)
 MACHINES = {
     kind: f"arn:aws:states:eu-west-1:123456789012:stateMachine:titanic-sagemaker-dev-{kind.replace('_', '-')}"
-    for kind in ("training", "batch_inference")
+    for kind in ("training", "batch_inference", "promotion")
 }
 BUCKET = "titanic-sagemaker-dev-123456789012"
 GROUP = "titanic-survival-xgboost"

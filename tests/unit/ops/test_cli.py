@@ -28,7 +28,7 @@ def finished(there: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A run that is started ends at once, as the test says."""
 
     def end(status: str, **more: Any) -> None:
-        def watch_it(_target: Target, arn: str, _console: Any) -> History:
+        def watch_it(_target: Target, arn: str, _console: Any, *_: Any) -> History:
             there.executions[arn].update(status=status, stopDate=there.executions[arn]["startDate"], **more)
             return History(status=status)
 

@@ -48,7 +48,7 @@ def session(aws: Target, states: Any, monkeypatch: pytest.MonkeyPatch) -> Sessio
 
 
 def ends(states: Any, monkeypatch: pytest.MonkeyPatch, status: str, **more: Any) -> None:
-    def watch_it(_target: Target, arn: str, _console: Any) -> History:
+    def watch_it(_target: Target, arn: str, _console: Any, *_: Any) -> History:
         states.executions[arn].update(
             status=status, stopDate=datetime.now(UTC) + timedelta(seconds=9), **more
         )
@@ -95,7 +95,7 @@ def good_story(session: Session, aws: Target, states: Any, monkeypatch: pytest.M
             "publication": {"predictions_uri": f"s3://{bucket}/{folder}", "is_latest": True},
         }
 
-    def watch_it(_target: Target, arn: str, _console: Any) -> History:
+    def watch_it(_target: Target, arn: str, _console: Any, *_: Any) -> History:
         training = "-training:" in arn
         output = '{"decision": "registered"}' if training else '{"decision": "published"}'
         stopped = datetime.now(UTC) + timedelta(seconds=9)
@@ -137,7 +137,7 @@ def test_a_demo_whose_predictions_fail_ends_there(
 ) -> None:
     tell = watch.watch
 
-    def watch_it(there: Target, arn: str, console: Any) -> History:
+    def watch_it(there: Target, arn: str, console: Any, *_: Any) -> History:
         history = tell(there, arn, console)
         if "-batch-inference:" in arn:
             states.executions[arn].update(

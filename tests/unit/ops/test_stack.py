@@ -35,11 +35,15 @@ def test_every_rule_has_a_pattern_and_every_pattern_a_rule() -> None:
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_a_rule_calls_a_function_or_tells_people_in_words(name: str, stack: Stack) -> None:
+def test_a_rule_calls_a_function_starts_a_machine_or_tells_people_in_words(name: str, stack: Stack) -> None:
     rule = RULES[name]
     assert len(rule["description"]) > 20
     if "function" in rule:
         assert rule["function"] in stack.functions["functions"]
+    elif "state_machine" in rule:
+        assert rule["state_machine"] in stack.machines
+        assert (stack.root / "iam" / f"{rule['role']}.json").exists()
+        assert all(f"<{value}>" in json.dumps(rule["input"]) for value in rule["values"])
     else:
         assert set(rule) == {"description", "values", "text"}
         text = "".join(rule["text"])

@@ -1,0 +1,124 @@
+"""Puts an endpoint back on what it served before, by hand: seen through, recorded, and told to people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ops import endpoints, runs
+from ops.endpoints import Endpoint
+from ops.errors import NothingToRollBackTo, OpsError
+from ops.target import Target
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """What was done: the configuration and the version that serve now, and those that did."""
+
+    endpoint: str
+    config: str
+    version: int | None
+    before: str
+    version_before: int | None
+    by: str
+    at: str
+    reason: str | None
+
+    @property
+    def words(self) -> str:
+        return (
+            f"{self.endpoint} is back on {_version(self.version)} ({self.config}); it was on "
+            f"{_version(self.version_before)} ({self.before})."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+
+def roll_back(target: Target, name: str, reason: str | None) -> Rollback:
+    """Goes back to the configuration before the present one, and waits until that serves.
+
+    Raises `EndpointNotFound`, `EndpointBusy`, `NothingToRollBackTo`, and `OpsError` where SageMaker did not
+    stay on it.
+    """
+    from functions.common.serving_history import ServingHistory
+
+    now = endpoints.describe_endpoint(target, name)
+    endpoints.refuse_while_changing(now)
+    history = ServingHistory(target.client("s3"), target.names["data_bucket"], name)
+    entry = _present(history.deployments(), now)
+    previous = entry["previous_endpoint_config_name"]
+    target.client("sagemaker").update_endpoint(EndpointName=name, EndpointConfigName=previous)
+    after = endpoints.settle(target, name)
+    _require(after, previous)
+    done = Rollback(
+        endpoint=name,
+        config=after.config,
+        version=after.version,
+        before=now.config,
+        version_before=now.version,
+        by=target.identity["Arn"],
+        at=runs.iso(datetime.now(UTC)),
+        reason=" ".join((reason or "").split()) or None,
+    )
+    why = f"By hand, by {done.by}: {done.reason or 'no reason was given'}"
+    history.settle(entry["run_id"], "rolled_back", done.at, why)
+    _tell(target, done)
+    return done
+
+
+def _present(deployments: list[dict[str, Any]], now: Endpoint) -> dict[str, Any]:
+    """The deployment that the endpoint serves. Raises `NothingToRollBackTo`."""
+    found: dict[str, Any] | None = next(
+        (each for each in reversed(deployments) if each["endpoint_config_name"] == now.config), None
+    )
+    if found is None:
+        raise NothingToRollBackTo(
+            f"Endpoint {now.name} serves {now.config}, which no promotion put there, so it is not known what "
+            "it served before. `aws sagemaker update-endpoint` gives it another configuration; `titanic "
+            "promote VERSION` another version."
+        )
+    if not found["previous_endpoint_config_name"]:
+        raise NothingToRollBackTo(
+            f"Endpoint {now.name} has served nothing before {now.config}: there is nothing to roll back to. "
+            "`titanic promote VERSION` gives it another version; `titanic models` shows them."
+        )
+    return found
+
+
+def _require(after: Endpoint, config: str) -> None:
+    """`InService` proves nothing: an update that failed ends so as well, on the configuration it had."""
+    if after.status != "InService" or after.config != config:
+        raise OpsError(
+            f"Endpoint {after.name} did not go back to {config}: it is {after.status} on {after.config}. "
+            f"{after.failure or 'No reason was given.'} `titanic endpoints` shows it."
+        )
+
+
+def _tell(target: Target, done: Rollback) -> None:
+    from functions.common.message import command, pairs, write_message
+
+    text = write_message(
+        target.env,
+        f"{done.endpoint} rolled back by hand to {_version(done.version)}",
+        [
+            f"Reason: {done.reason or 'none was given'}",
+            pairs(
+                [
+                    ("Endpoint", done.endpoint),
+                    ("Now", f"{_version(done.version)}, {done.config}"),
+                    ("Before", f"{_version(done.version_before)}, {done.before}"),
+                    ("By", done.by),
+                    ("At", done.at),
+                ]
+            ),
+        ],
+        [command("titanic endpoints", target.env)],
+    )
+    topic = target.names.arn("sns", target.names["alerts_topic"])
+    target.client("sns").publish(TopicArn=topic, Subject=text.subject, Message=text.message)
+
+
+def _version(version: int | None) -> str:
+    return f"version {version}" if version else "a model that is in no registry"
