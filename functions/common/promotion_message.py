@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,11 +37,11 @@ def promotion_headline(manifest: Manifest) -> str:
 
 def promotion_paragraphs(manifest: Manifest) -> list[str]:
     """Who asked and decided, and how the endpoints stand; then what a person must not overlook."""
-    gate = manifest["gate"] or {}
+    gate = _gate(manifest)
     facts = [
         ("Asked by", manifest["requested_by"]),
         ("Decided", _decided(gate)),
-        ("Reason", gate.get("reason")),
+        ("Reason", (gate or {}).get("reason")),
         ("Before", _version(manifest["was_live"])),
         ("Smoke", _smoke(manifest)),
         ("Prod", _prod(manifest)),
@@ -62,9 +63,14 @@ def promotion_commands(manifest: Manifest) -> list[str]:
     return [*(["titanic endpoints"] if touched else []), *clean_up]
 
 
-def _decided(gate: Mapping[str, Any]) -> str | None:
-    """Whoever opens the gate by hand may leave words out."""
-    if not gate:
+def _gate(manifest: Manifest) -> Mapping[str, Any] | None:
+    """Whoever answers the gate by hand may send any JSON."""
+    gate = manifest["gate"]
+    return gate if isinstance(gate, dict) or gate is None else {"reason": json.dumps(gate)}
+
+
+def _decided(gate: Mapping[str, Any] | None) -> str | None:
+    if gate is None:
         return None
     by, at = gate.get("by", "somebody"), gate.get("at", "a time not given")
     return f"{gate.get('decision', 'not approved')} by {by} at {at}"
@@ -114,4 +120,4 @@ def _staging_stands(manifest: Manifest) -> bool:
 
 
 def _error(manifest: Manifest) -> str:
-    return str(manifest["failure"]["error"])
+    return str((manifest["failure"] or {}).get("error"))

@@ -11,11 +11,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
+from botocore.session import get_session
+from botocore.validate import ParamValidator
 from moto import mock_aws
 
 from functions.common.clients import client
@@ -340,3 +344,169 @@ class FakeStates:
 @pytest.fixture
 def states() -> FakeStates:
     return FakeStates()
+
+
+STAGING, PROD = "titanic-survival-staging", "titanic-survival-prod"
+PACKAGE_ARN = f"arn:aws:sagemaker:{REGION}:123456789012:model-package/titanic-survival-xgboost/7"
+PROMOTION_ARN = f"arn:aws:states:{REGION}:123456789012:execution:titanic-sagemaker-dev-promotion:first"
+
+
+@pytest.fixture
+def promotion_run() -> dict[str, Any]:
+    """`$.run` of a promotion, as InitRun makes it."""
+    return {
+        "run_id": RUN_ID,
+        "run_date": "2026-11-21",
+        "kind": "promotion",
+        "execution_arn": PROMOTION_ARN,
+        "started_at": "2026-11-21T06:54:22.123Z",
+        "model_package_arn": PACKAGE_ARN,
+        "requested_by": "ana",
+        "staging_endpoint": STAGING,
+        "prod_endpoint": PROD,
+        "instance_type": "ml.m5.large",
+        "instance_count": 1,
+        "canary_percent": 10,
+        "bake_seconds": 300,
+    }
+
+
+@pytest.fixture
+def candidate() -> dict[str, Any]:
+    """`$.package`: version 7, with version 6 in prod."""
+    return {
+        "model_package_arn": PACKAGE_ARN,
+        "version": 7,
+        "metrics": {"accuracy": 0.82, "f1": 0.76, "auc": 0.87},
+        "training_run_id": "20261120-0f0f0f0f0f",
+        "code_bundle_uri": f"s3://{BUCKET}/pipeline/code/0a1b2c3/pipeline_code.tar.gz",
+        "approved_by": "arn:aws:iam::123456789012:user/ana",
+        "live_model_package_arn": f"{PACKAGE_ARN[:-1]}6",
+        "already_live": False,
+    }
+
+
+class FakeHosting:
+    """SageMaker's models, configurations and endpoints as dictionaries a test may change.
+
+    Every request is held against the service model. What is asked for is accepted and stays `Creating`
+    or `Updating`, as it does on AWS for minutes.
+    """
+
+    def __init__(self) -> None:
+        self.packages: dict[str, dict[str, Any]] = {}
+        self.model: dict[str, dict[str, Any]] = {}
+        self.endpoint_config: dict[str, dict[str, Any]] = {}
+        self.endpoint: dict[str, dict[str, Any]] = {}
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.refusals: dict[str, str] = {}
+        self._service = get_session().get_service_model("sagemaker")
+
+    def __getattr__(self, name: str) -> Callable[..., dict[str, Any]]:
+        operation = "".join(word.capitalize() for word in name.split("_"))
+        verb, _, kind = name.partition("_")
+
+        def call(**request: Any) -> dict[str, Any]:
+            shape = self._service.operation_model(operation).input_shape
+            report = ParamValidator().validate(request, shape).generate_report()
+            assert not report, report
+            self.calls.append((operation, request))
+            if operation in self.refusals:
+                raise self._error(operation, self.refusals[operation])
+            answer: dict[str, Any] = getattr(self, f"_{verb}")(operation, kind, request)
+            return answer
+
+        return call
+
+    def did(self) -> list[str]:
+        """The operations that changed something."""
+        return [name for name, _ in self.calls if not name.startswith("Describe")]
+
+    def request(self, operation: str) -> dict[str, Any]:
+        [found] = [request for name, request in self.calls if name == operation]
+        return found
+
+    def serve(self, endpoint: str, name: str, package: str, status: str = "InService", **more: Any) -> None:
+        """An endpoint on the configuration `name`, whose model is that of `package`."""
+        self.model[name] = {
+            "ModelName": name,
+            "PrimaryContainer": {"ModelPackageName": package},
+            "ExecutionRoleArn": "arn:aws:iam::123456789012:role/model",
+        }
+        self.endpoint_config[name] = {"ProductionVariants": [{"ModelName": name}]}
+        self.endpoint[endpoint] = {
+            "EndpointName": endpoint,
+            "EndpointConfigName": name,
+            "EndpointStatus": status,
+            **more,
+        }
+
+    def _describe(self, operation: str, kind: str, request: dict[str, Any]) -> dict[str, Any]:
+        [name] = request.values()
+        kept = self.packages if kind == "model_package" else getattr(self, kind)
+        if name not in kept:
+            raise self._error(operation, f'Could not find {kind.replace("_", " ")} "{name}".')
+        return dict(kept[name])
+
+    def _create(self, _operation: str, kind: str, request: dict[str, Any]) -> dict[str, Any]:
+        name = next(value for key, value in request.items() if key.endswith("Name"))
+        given = request | ({"EndpointStatus": "Creating"} if kind == "endpoint" else {})
+        getattr(self, kind)[name] = given
+        return {}
+
+    def _update(self, _operation: str, _kind: str, request: dict[str, Any]) -> dict[str, Any]:
+        pending = {"EndpointConfigName": request["EndpointConfigName"]}
+        self.endpoint[request["EndpointName"]] |= {
+            "EndpointStatus": "Updating",
+            "PendingDeploymentSummary": pending,
+        }
+        return {}
+
+    def _delete(self, operation: str, kind: str, request: dict[str, Any]) -> dict[str, Any]:
+        self._describe(operation, kind, request)
+        [name] = request.values()
+        del getattr(self, kind)[name]
+        return {}
+
+    @staticmethod
+    def _error(operation: str, message: str) -> ClientError:
+        return ClientError({"Error": {"Code": "ValidationException", "Message": message}}, operation)
+
+
+@pytest.fixture
+def hosting() -> FakeHosting:
+    """With the candidate version, approved, and nothing deployed."""
+    made = FakeHosting()
+    made.packages[PACKAGE_ARN] = {
+        "ModelPackageArn": PACKAGE_ARN,
+        "ModelPackageVersion": 7,
+        "ModelApprovalStatus": "Approved",
+    }
+    return made
+
+
+class FakeRuntime:
+    """An endpoint that answers `probability(row)`, a line for each row."""
+
+    def __init__(self) -> None:
+        self.bodies: list[str] = []
+        self.answer: Callable[[list[str]], str] = self.sound
+        self.error: Exception | None = None
+
+    @staticmethod
+    def sound(rows: list[str]) -> str:
+        """Women survive."""
+        return "".join("0.9\n" if row.split(",")[1] == "1" else "0.1\n" for row in rows)
+
+    def invoke_endpoint(self, **request: Any) -> dict[str, Any]:
+        assert (request["ContentType"], request["Accept"]) == ("text/csv", "text/csv")
+        if self.error:
+            raise self.error
+        text = request["Body"].decode()
+        self.bodies.append(text)
+        return {"Body": BytesIO(self.answer(text.split("\n")).encode())}
+
+
+@pytest.fixture
+def runtime() -> FakeRuntime:
+    return FakeRuntime()
