@@ -13,20 +13,11 @@ module "project" {
 }
 
 locals {
-  root       = module.project.root
-  values     = module.project.values
-  log_days   = 90
-  build_dir  = "${local.root}/build" # where `python -m ops.bundles` writes
-  of_serving = ["promotion"]         # machines that 04_serving deploys, with the functions that only they call
-
-  definition_files = {
-    for file in fileset("${local.root}/statemachines", "*.asl.json") :
-    trimsuffix(file, ".asl.json") => "${local.root}/statemachines/${file}"
-  }
-  machines = {
-    for name, file in local.definition_files : name => {
-      name       = module.project.names["${name}_state_machine"]
-      definition = templatefile(file, module.project.camel_values)
-    } if !contains(local.of_serving, name)
+  # Every machine and every function, except what 04_serving deploys: promotion, and what only it calls.
+  machines     = { for name, machine in module.project.machines : name => machine if name != "promotion" }
+  of_promotion = try(module.project.machines.promotion.functions, [])
+  only_its_own = setsubtract(local.of_promotion, flatten([for machine in local.machines : machine.functions]))
+  function_names = {
+    for name, deployed in module.project.function_names : name => deployed if !contains(local.only_its_own, name)
   }
 }

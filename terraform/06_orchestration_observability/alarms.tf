@@ -4,17 +4,17 @@
 locals {
   alarm_kinds = jsondecode(file("${path.module}/alarms.json"))
   rule_called = toset([for rule in local.calling : rule.function])
-  names_of    = { for name, arn in var.function_arns : name => element(split(":", arn), 6) }
+  names_of    = { for name, arn in local.function_arns : name => element(split(":", arn), 6) }
 
   # What each kind of alarm watches: short name => value of the metric's dimension.
   watched = {
-    state_machine    = var.state_machine_arns
+    state_machine    = local.state_machine_arns
     machine_function = { for name, deployed in local.names_of : name => deployed if !contains(local.rule_called, name) }
     rule_function    = { for name in local.rule_called : name => local.names_of[name] }
     pipeline         = { pipeline = var.pipeline_name }
     queue            = { dead_letters = aws_sqs_queue.this["dead_letters"].name }
     scheduled_machine = {
-      for machine in keys(local.due_hours) : machine => var.state_machine_arns[machine]
+      for machine in keys(local.due_hours) : machine => local.state_machine_arns[machine]
     }
   }
   alarms = merge([for kind, alarms in local.alarm_kinds : merge([for alarm, settings in alarms : {

@@ -8,11 +8,12 @@ locals {
         title = "Alarms"
         alarms = concat(
           [for alarm in aws_cloudwatch_composite_alarm.overdue : alarm.arn],
+          [for name in var.serving_alarm_names : "arn:aws:cloudwatch:${local.in_account}:alarm:${name}"],
           [for key, alarm in aws_cloudwatch_metric_alarm.this : alarm.arn if !contains(keys(local.halves), key)],
         )
       }
     }],
-    [for machine, arn in var.state_machine_arns : {
+    [for machine, arn in local.state_machine_arns : {
       type = "metric", width = 12, height = 6, properties = {
         title = "Runs: ${replace(machine, "_", " ")}", region = local.region, stat = "Sum", period = 86400
         metrics = [for metric in ["ExecutionsSucceeded", "ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"] :

@@ -16,11 +16,10 @@ locals {
   names  = module.project.names
   values = module.project.values
 
-  # Those that start a machine are made where the machine is.
-  rules = {
-    for name, rule in jsondecode(file("${local.root}/events/rules.json")) :
-    name => rule if !can(rule.state_machine)
-  }
+  function_arns      = merge(var.function_arns, var.serving_function_arns)
+  state_machine_arns = merge(var.state_machine_arns, var.serving_state_machine_arns)
+
+  rules     = jsondecode(file("${local.root}/events/rules.json"))
   schedules = jsondecode(file("${local.root}/events/schedules.json"))
 
   rule_names     = { for rule in keys(local.rules) : rule => format(local.names.rule, replace(rule, "_", "-")) }

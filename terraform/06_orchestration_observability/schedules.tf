@@ -1,13 +1,6 @@
 # events/schedules.json says whether a schedule is on when it is first deployed. From then on the operator says
 # it (`titanic schedule enable|disable`), and a later apply leaves it as it is.
 
-module "roles" {
-  source = "../modules/roles"
-
-  name_pattern = local.names.role
-  documents    = { scheduler = templatefile("${local.root}/iam/scheduler.json", local.values) }
-}
-
 resource "aws_scheduler_schedule_group" "this" {
   name = local.names.schedule_group
 }
@@ -27,7 +20,7 @@ resource "aws_scheduler_schedule" "this" {
   }
 
   target {
-    arn      = var.state_machine_arns[each.value.state_machine]
+    arn      = local.state_machine_arns[each.value.state_machine]
     role_arn = module.roles.arns["scheduler"]
     # Scheduler replaces <aws.scheduler.scheduled-time>, and only where it finds it as it is written.
     input = replace(replace(jsonencode(each.value.input), "\\u003c", "<"), "\\u003e", ">")

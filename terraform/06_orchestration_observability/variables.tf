@@ -63,6 +63,21 @@ variable "pipeline_name" {
   type        = string
 }
 
+variable "serving_alarm_names" {
+  description = "From 04_serving: alarms on the endpoint of prod."
+  type        = list(string)
+}
+
+variable "serving_function_arns" {
+  description = "From 04_serving: ARN of each function that only the promotion calls."
+  type        = map(string)
+}
+
+variable "serving_state_machine_arns" {
+  description = "From 04_serving: ARN of the promotion machine."
+  type        = map(string)
+}
+
 variable "state_machine_arns" {
   description = "From 02_training_validation: ARN of each state machine."
   type        = map(string)

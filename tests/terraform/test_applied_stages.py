@@ -10,7 +10,10 @@ pytestmark = pytest.mark.xdist_group("terraform")
 
 EMULATOR_DIFFERENCES: dict[str, tuple[str, set[str]]] = {
     "aws_glue_job.this": ("GetTags knows no tags of jobs", {"tags_all", "execution_property"}),
-    "aws_sfn_state_machine.this": ("DescribeStateMachine omits it", {"tracing_configuration"}),
+    "module.workflows.aws_sfn_state_machine.this": (
+        "DescribeStateMachine omits it",
+        {"tracing_configuration"},
+    ),
     "aws_cloudwatch_metric_alarm.this": (
         "DescribeAlarms by the Query protocol, which the provider speaks, omits most of an alarm",
         {

@@ -13,6 +13,11 @@ output "function_names" {
   value       = local.function_names
 }
 
+output "machines" {
+  description = "Each machine of statemachines/: its definition_file and the functions it calls."
+  value       = local.machines
+}
+
 output "names" {
   description = "Every name of project.json; those of one of many (role, rule, ...) are patterns for format()."
   value       = local.names

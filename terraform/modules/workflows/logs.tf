@@ -4,7 +4,7 @@
 locals {
   log_groups = merge(
     { for name, function in local.functions : name => "/aws/lambda/${function.name}" },
-    { for name, machine in local.machines : "${name}_state_machine" => "/aws/vendedlogs/states/${machine.name}" },
+    { for name, machine in var.machines : "${name}_state_machine" => "/aws/vendedlogs/states/${machine.name}" },
   )
 }
 
@@ -12,5 +12,5 @@ resource "aws_cloudwatch_log_group" "this" {
   for_each = local.log_groups
 
   name              = each.value
-  retention_in_days = local.log_days
+  retention_in_days = 90
 }

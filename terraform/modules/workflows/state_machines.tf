@@ -1,8 +1,8 @@
 resource "aws_sfn_state_machine" "this" {
-  for_each = local.machines
+  for_each = var.machines
 
   name       = each.value.name
-  definition = each.value.definition
+  definition = templatefile(each.value.definition_file, var.camel_values)
   role_arn   = module.roles.arns["${each.key}_state_machine"]
 
   # Failures only, without data: inputs and outputs are in the execution's own history.

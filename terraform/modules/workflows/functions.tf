@@ -1,34 +1,26 @@
 # functions/functions.json as each function reads it: what all share names the function's own log group.
 
 locals {
-  functions_file = "${local.root}/functions/functions.json"
+  functions_file = "${var.root}/functions/functions.json"
   functions_read = {
-    for name, deployed in module.project.function_names : name => jsondecode(
-      templatefile(local.functions_file, merge(local.values, { function_name = deployed }))
+    for name, deployed in var.function_names : name => jsondecode(
+      templatefile(local.functions_file, merge(var.values, { function_name = deployed }))
     )
-  }
-
-  # A machine calls a function by its placeholder, ${InitRunFunctionArn}.
-  placeholder = {
-    for name in keys(local.functions_read) :
-    name => "$${${join("", [for word in split("_", name) : title(word)])}FunctionArn}"
-  }
-  callers = {
-    for name, text in local.placeholder : name => [
-      for machine, file in local.definition_files : machine if strcontains(file(file), text)
-    ]
   }
   functions = {
     for name, read in local.functions_read : name => merge(
       read.defaults, read.functions[name], {
-        name        = module.project.function_names[name]
+        name        = var.function_names[name]
         environment = merge(read.defaults.environment, lookup(read.functions[name], "environment", {}))
         statements  = concat(read.defaults.statements, read.functions[name].statements)
-        archive     = "${local.build_dir}/functions/${name}.zip"
+        archive     = "${var.root}/build/functions/${name}.zip" # where `python -m ops.bundles` writes
       }
-    ) if length(local.callers[name]) == 0 || length(setsubtract(local.callers[name], local.of_serving)) > 0
+    )
   }
   layer_parameters = toset(jsondecode(file(local.functions_file)).defaults.layers_from_ssm)
+  layers = var.powertools_layer_arn == null ? [
+    for parameter in data.aws_ssm_parameter.layer : parameter.insecure_value
+  ] : compact([var.powertools_layer_arn])
 }
 
 # Named by content: a commit updates only the functions whose bytes it changes. By way of S3, because the
@@ -36,7 +28,7 @@ locals {
 resource "aws_s3_object" "archive" {
   for_each = local.functions
 
-  bucket = var.data_bucket_name
+  bucket = var.bucket
   key    = "functions/${each.key}/${filesha256(each.value.archive)}.zip"
   source = each.value.archive
 }
@@ -60,7 +52,7 @@ resource "aws_lambda_function" "this" {
   memory_size      = each.value.memory_size
   role             = module.roles.arns[each.key]
   runtime          = each.value.runtime
-  s3_bucket        = var.data_bucket_name
+  s3_bucket        = var.bucket
   s3_key           = aws_s3_object.archive[each.key].key
   source_code_hash = filebase64sha256(each.value.archive)
   timeout          = each.value.timeout
@@ -74,10 +66,4 @@ resource "aws_lambda_function" "this" {
   }
 
   depends_on = [aws_cloudwatch_log_group.this]
-}
-
-locals {
-  layers = var.powertools_layer_arn == null ? [
-    for parameter in data.aws_ssm_parameter.layer : parameter.insecure_value
-  ] : compact([var.powertools_layer_arn])
 }

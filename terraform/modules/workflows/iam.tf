@@ -7,14 +7,14 @@ locals {
     })
   }
   machine_roles = {
-    for name in keys(local.machines) : "${name}_state_machine" =>
-    templatefile("${local.root}/iam/${name}_state_machine.json", local.values)
+    for name in keys(var.machines) : "${name}_state_machine" =>
+    templatefile("${var.root}/iam/${name}_state_machine.json", var.values)
   }
 }
 
 module "roles" {
-  source = "../modules/roles"
+  source = "../roles"
 
-  name_pattern = module.project.names.role
+  name_pattern = var.role_pattern
   documents    = merge(local.function_roles, local.machine_roles)
 }

@@ -1,0 +1,10 @@
+# scheduler: what schedules start machines as. <rule>_rule: what that rule starts its machine as.
+module "roles" {
+  source = "../modules/roles"
+
+  name_pattern = local.names.role
+  documents = {
+    for file in setunion(["scheduler.json"], fileset("${local.root}/iam", "*_rule.json")) :
+    trimsuffix(file, ".json") => templatefile("${local.root}/iam/${file}", local.values)
+  }
+}
