@@ -219,3 +219,19 @@ def test_the_sample_event_is_understood() -> None:
     sample = Path(__file__).resolve().parents[3] / "events/samples/step_functions_execution_aborted.json"
     event = parse_input(json.loads(sample.read_text(encoding="utf-8")), StatusChangeEvent, "event")
     assert event.detail.status == "ABORTED"
+
+
+def test_a_stopped_promotion_says_that_staging_may_stand_and_leaves_the_version_alone(
+    *, stop: Any, states: Any, sagemaker: Any, promotion_run: Any, candidate: Any, topic: FakeTopic
+) -> None:
+    states.machine_arn = states.machine_arn.replace("training", "promotion")
+    staging = {"endpoint_name": "titanic-survival-staging"}
+    document = {"run": promotion_run, "package": candidate, "staging": staging}
+    states.enter("RequestApproval", document=document)
+    sagemaker.get_paginator = None  # there is no pipeline to look for
+    written = stop()
+    assert (written.manifest["kind"], written.manifest["decision"]) == ("promotion", None)
+    assert written.manifest["failure"]["state"] == "RequestApproval"
+    [message] = topic.published
+    assert message["Subject"] == "[dev] Promotion was stopped at RequestApproval"
+    assert "titanic cleanup staging" in message["Message"]
