@@ -267,3 +267,16 @@ def enforcing(
         yield deploy_project(cloud, clients_of(cloud.endpoint_url), finish)
     finally:
         control.stop(home)
+
+
+@pytest.fixture(scope="session")
+def promoting(
+    tmp_path_factory: pytest.TempPathFactory, finish: Wait, clients_of: Callable[[str], Any]
+) -> Iterator[Project]:
+    """The project on a cloud whose endpoints, and whose end, are the tests' own."""
+    home: Path = tmp_path_factory.mktemp("promoting")
+    cloud = control.start(home, port=0)
+    try:
+        yield deploy_project(cloud, clients_of(cloud.endpoint_url), finish)
+    finally:
+        control.stop(home)

@@ -1,0 +1,321 @@
+"""Promotion through the real machine: staging, the gate, prod, and every way back."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from localcloud import control
+from ops import endpoints, gate, rollback, runs
+from ops.errors import GateClosed, NothingToRollBackTo
+from ops.target import LOCAL_CREDENTIALS, Choice, Target, open_target
+
+pytestmark = pytest.mark.xdist_group("e2e-promotion")
+
+STAGING, PROD = "titanic-survival-staging", "titanic-survival-prod"
+PASSENGERS = b"3,0,22,1,0,7.25,2\n1,1,38,1,0,71.2833,0\n"
+MOST_REQUESTS = 300
+BAKE_SECONDS = 2000  # which the cloud's wait scale makes 2
+
+
+class Promotions:
+    """What the tests do on a cloud of their own."""
+
+    def __init__(self, project: Any, until: Callable[..., Any]) -> None:
+        self.project, self.until = project, until
+        url = project.stack.endpoint_url
+        self.target: Target = open_target(Choice(url, credentials=LOCAL_CREDENTIALS), "dev")
+
+    def version(self, like: str, status: str = "Approved", model_uri: str | None = None) -> str:
+        """ARN of one more version, which differs from another one by no more than what is said here."""
+        sagemaker = self.project.aws("sagemaker")
+        found = sagemaker.describe_model_package(ModelPackageName=like)
+        [container] = found["InferenceSpecification"]["Containers"]
+        container = {"Image": container["Image"], "ModelDataUrl": model_uri or container["ModelDataUrl"]}
+        arn: str = sagemaker.create_model_package(
+            ModelPackageGroupName=found["ModelPackageGroupName"],
+            ModelApprovalStatus=status,
+            InferenceSpecification=found["InferenceSpecification"] | {"Containers": [container]},
+            CustomerMetadataProperties=found["CustomerMetadataProperties"],
+        )["ModelPackageArn"]
+        return arn
+
+    def start(self, package: str, **more: Any) -> str:
+        arn: str = self.project.start({"model_package_arn": package, **more}, kind="promotion")
+        return arn
+
+    def run(self, package: str, **more: Any) -> Any:
+        return self.project.result(self.start(package, **more))
+
+    def at_gate(self, execution: str) -> runs.Run:
+        """The run, once it waits for a person."""
+        run = runs.describe_run(self.target, execution)
+
+        def asked() -> bool:
+            running = runs.describe_run(self.target, execution).running
+            assert running, self.project.result(execution).manifest["failure"]
+            return bool(self.project.keys(gate.approval_key(run.run_id)))
+
+        self.until(asked, f"{run.run_id} comes to its gate")
+        return run
+
+    def answer(self, run: runs.Run, *, confirmed: bool, reason: str = "as a test says") -> Any:
+        gate.answer(self.target, run, reason, confirmed=confirmed)
+        return self.project.result(run.execution_arn)
+
+    def promote(self, package: str, **more: Any) -> Any:
+        return self.answer(self.at_gate(self.start(package, **more)), confirmed=True)
+
+    def prod(self) -> endpoints.Endpoint:
+        return endpoints.describe_endpoint(self.target, PROD)
+
+    def staging_is_gone(self) -> bool:
+        return self.until(lambda: endpoints.find_endpoint(self.target, STAGING) is None, "staging is gone")  # type: ignore[no-any-return]
+
+    def ask(self) -> list[float]:
+        answer = endpoints.invoke(self.target, PROD, PASSENGERS, endpoints.CSV)
+        return [float(line) for line in answer.body.split()]
+
+    @contextmanager
+    def untouched_prod(self) -> Iterator[None]:
+        before = self.prod()
+        yield
+        assert self.prod() == before
+        assert self.staging_is_gone()
+
+
+class Load:
+    """Passengers asked about all the time, at most so many, and how many got no answer."""
+
+    def __init__(self, ask: Callable[[], list[float]]) -> None:
+        self._ask, self._over = ask, threading.Event()
+        self.asked, self.lost = 0, list[str]()
+
+    def __enter__(self) -> Load:
+        self._thread = threading.Thread(target=self._go_on, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join(30)
+
+    def _go_on(self) -> None:
+        while not self._over.wait(0.04) and self.asked < MOST_REQUESTS:
+            self.asked += 1
+            try:
+                died, survived = self._ask()
+                assert died < 0.5 < survived
+            except Exception as error:
+                self.lost.append(repr(error))
+
+
+@pytest.fixture(scope="module")
+def here(promoting: Any, until: Callable[..., Any]) -> Promotions:
+    return Promotions(promoting, until)
+
+
+@pytest.fixture(scope="module")
+def trained(here: Promotions) -> str:
+    """ARN of a version that a training run has registered, and that waits."""
+    arn: str = here.project.run().manifest["arns"]["model_package"]
+    return arn
+
+
+@pytest.fixture(scope="module")
+def first(here: Promotions, trained: str) -> Any:
+    """The first promotion: a person approves the version, the rule starts it, a person confirms it."""
+    events, rule = here.project.aws("events"), here.project.names.rule("approved_version")
+    events.enable_rule(Name=rule)
+    here.project.set_status(trained, "Approved")
+    run = here.until(lambda: gate.running(here.target), "the approval starts a promotion")[0]
+    events.disable_rule(Name=rule)
+    return here.answer(here.at_gate(run.execution_arn), confirmed=True, reason="staging looks well")
+
+
+@pytest.fixture(scope="module")
+def second(here: Promotions, first: Any, trained: str) -> str:
+    """ARN of a version that may be promoted over the first."""
+    return here.version(trained)
+
+
+def test_an_approved_version_gets_to_prod_past_a_person(here: Promotions, first: Any, trained: str) -> None:
+    assert first.description["status"] == "SUCCEEDED", first.manifest["failure"]
+    assert first.output["decision"] == "promoted"
+    assert first.manifest["gate"]["by"].endswith(":root")
+    assert first.manifest["gate"]["reason"] == "staging looks well"
+    prod = here.prod()
+    assert (prod.status, prod.model_package_arn, prod.count, prod.captures) == ("InService", trained, 1, True)
+    died, survived = here.ask()
+    assert died < 0.5 < survived
+    assert here.staging_is_gone()
+
+
+def test_people_are_asked_and_told_once_each_and_never_get_the_token(here: Promotions, first: Any) -> None:
+    asked, told = first.alerts
+    assert "awaits your word" in asked["Subject"]
+    assert f"titanic confirm {first.manifest['run_id']}" in asked["Message"]
+    assert "is live" in told["Subject"]
+    request = json.loads(here.project.read(gate.approval_key(first.manifest["run_id"])))
+    assert request["task_token"] not in asked["Message"] + told["Message"]
+
+
+def test_who_answers_twice_hears_that_it_was_answered(here: Promotions, first: Any) -> None:
+    run = runs.find_run(here.target, first.manifest["run_id"])
+    with pytest.raises(GateClosed, match=r"does not wait for an answer any more.*has ended: promoted"):
+        gate.answer(here.target, run, None, confirmed=True)
+
+
+def test_the_version_that_is_live_is_not_promoted_again(here: Promotions, first: Any, trained: str) -> None:
+    with here.untouched_prod():
+        again = here.run(trained)
+    assert again.description["status"] == "SUCCEEDED"
+    assert again.output["decision"] == "already_live"
+
+
+@pytest.mark.parametrize("status", ["PendingManualApproval", "Rejected"])
+def test_only_an_approved_version_is_promoted(
+    here: Promotions, first: Any, trained: str, status: str
+) -> None:
+    package = here.version(trained, status)
+    with here.untouched_prod():
+        ended = here.run(package)
+    assert ended.description["error"] == "ModelNotApproved"
+    assert ended.manifest["failure"]["state"] == "CheckPackage"
+
+
+def test_a_version_whose_artifact_is_no_model_ends_in_staging(
+    here: Promotions, first: Any, trained: str
+) -> None:
+    uri = here.project.put("pipeline/runtime/broken/model.tar.gz", archive({"xgboost-model": b"not a model"}))
+    with here.untouched_prod():
+        ended = here.run(here.version(trained, model_uri=uri))
+    assert ended.manifest["failure"]["error"] == "StagingFailed"
+    assert "ping health check" in ended.manifest["failure"]["cause"]
+
+
+def test_two_promotions_never_interleave_and_a_declined_one_leaves_prod_alone(
+    here: Promotions, second: str
+) -> None:
+    with here.untouched_prod():
+        waiting = here.at_gate(here.start(second))
+        late = here.run(second)
+        declined = here.answer(waiting, confirmed=False, reason="not today")
+    assert late.description["error"] == "PromotionInProgress"
+    assert f"titanic confirm {waiting.run_id}" in late.description["cause"]
+    assert declined.description["status"] == "SUCCEEDED"
+    assert declined.output["decision"] == "declined"
+    assert declined.manifest["gate"]["reason"] == "not today"
+
+
+def test_a_gate_that_nobody_answers_shuts_and_stays_shut(here: Promotions, second: str) -> None:
+    with here.untouched_prod(), gate_of(here, seconds=1):
+        run = here.at_gate(here.start(second))
+        token = json.loads(here.project.read(gate.approval_key(run.run_id)))["task_token"]
+        ended = here.project.result(run.execution_arn)
+    assert ended.description["error"] == "GateTimedOut"
+    assert ended.manifest["outcome"] == "gate_timed_out"
+    with pytest.raises(ClientError):
+        here.project.aws("stepfunctions").send_task_success(taskToken=token, output="{}")
+    with pytest.raises(GateClosed, match="has ended: gate_timed_out"):
+        gate.answer(here.target, run, None, confirmed=True)
+
+
+def test_no_request_is_lost_while_prod_is_updated_and_rolled_back(
+    here: Promotions, second: str, trained: str, record_property: Callable[[str, object], None]
+) -> None:
+    run = here.at_gate(here.start(second, canary_percent=50, bake_seconds=300))
+    with Load(here.ask) as load:
+        promoted = here.answer(run, confirmed=True)
+        assert promoted.description["status"] == "SUCCEEDED", promoted.manifest["failure"]
+        serving = here.prod()
+        back = rollback.roll_back(here.target, PROD, "half of the answers are odd")
+    record_property(
+        "terminal_summary",
+        f"Load across a promotion and a rollback: {load.asked} requests, {len(load.lost)} lost",
+    )
+    assert promoted.output["decision"] == "promoted"
+    assert serving.model_package_arn == second
+    assert here.prod().model_package_arn == trained
+    assert (back.config, back.before) == (here.prod().config, serving.config)
+    assert load.asked > 50
+    assert load.lost == []
+
+
+def test_a_rollback_by_hand_is_recorded_and_told(here: Promotions, second: str) -> None:
+    kept = json.loads(here.project.read(f"serving/endpoints/{PROD}.json"))["deployments"][-1]
+    assert (kept["model_package_arn"], kept["outcome"]) == (second, "rolled_back")
+    assert "half of the answers are odd" in kept["reason"]
+    [told] = [alert for alert in here.project.alerts() if "by hand" in alert.get("Subject", "")]
+    assert "half of the answers are odd" in told["Message"]
+
+
+def test_there_is_nothing_before_the_first_version_to_roll_back_to(here: Promotions, second: str) -> None:
+    with here.untouched_prod(), pytest.raises(NothingToRollBackTo, match="has served nothing before"):
+        rollback.roll_back(here.target, PROD, None)
+
+
+def test_an_alarm_in_the_canary_takes_the_update_back(here: Promotions, second: str, trained: str) -> None:
+    before = here.prod()
+    run = here.at_gate(here.start(second, bake_seconds=BAKE_SECONDS))
+    gate.answer(here.target, run, None, confirmed=True)
+    here.until(lambda: here.prod().pending_config, "prod is being updated")
+    alarm(here, "ALARM")
+    try:
+        ended = here.project.result(run.execution_arn)
+    finally:
+        alarm(here, "OK")
+    assert ended.description["error"] == "PromotionRolledBack"
+    assert ended.manifest["outcome"] == "rolled_back"
+    after = here.prod()
+    assert (after.config, after.model_package_arn, after.status) == (before.config, trained, "InService")
+    assert "rolled back" in ended.alerts[-1]["Subject"]
+    assert here.staging_is_gone()
+
+
+def test_endpoints_come_back_with_the_cloud(here: Promotions, first: Any) -> None:
+    home, before = here.project.home, here.ask()
+    running = control.status(home)
+    assert running
+    control.stop(home)
+    control.start(home, running.port)
+    here.until(lambda: here.prod().status == "InService", "prod is back")
+    assert here.ask() == before
+
+
+def alarm(here: Promotions, state: str) -> None:
+    name = here.project.names["prod_errors_alarm"]
+    here.project.aws("cloudwatch").set_alarm_state(AlarmName=name, StateValue=state, StateReason="a test")
+
+
+@contextmanager
+def gate_of(here: Promotions, seconds: int) -> Iterator[None]:
+    """Promotions that are started meanwhile wait no longer than this for a person."""
+    states, arn = here.project.aws("stepfunctions"), here.project.stack.machine_arn("promotion")
+    deployed = states.describe_state_machine(stateMachineArn=arn)["definition"]
+    definition = json.loads(deployed)
+    definition["States"]["RequestApproval"]["TimeoutSeconds"] = seconds
+    states.update_state_machine(stateMachineArn=arn, definition=json.dumps(definition))
+    try:
+        yield
+    finally:
+        states.update_state_machine(stateMachineArn=arn, definition=deployed)
+
+
+def archive(members: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mtime = len(content), int(time.time())
+            tar.addfile(info, io.BytesIO(content))
+    return packed.getvalue()
