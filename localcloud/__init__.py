@@ -6,6 +6,7 @@ deployed to it, with the environment, arguments, folders, credentials and logs A
     control.py      start, find and stop a local cloud (what the operator's command calls)
     server.py       the process itself: MiniStack with the plug-ins, state saved on shutdown
     processes.py    the one place where a job's process is born
+    forkserver/     the helpers that give birth to it with its libraries loaded
     credentials.py  role credentials for jobs, clients under a role
     logs.py         CloudWatch log streams
     schedules.py    when at(), rate() and cron() schedules are due

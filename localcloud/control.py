@@ -14,7 +14,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcloud.settings import DEFAULT_PORT, DEFAULT_WAIT_SCALE, Settings
+from localcloud.settings import DEFAULT_PORT, DEFAULT_WAIT_SCALE, Settings, processes_of
 
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 30.0
@@ -56,6 +56,10 @@ def start(
     `port` None takes 4566, or any free port when that is busy; 0 takes any free port. Raises
     `AlreadyRunning`, `PortInUse`, `StartFailed`.
     """
+    try:
+        processes = processes_of(os.environ)
+    except ValueError as error:
+        raise StartFailed(str(error)) from error
     home = home.resolve()
     running = status(home)
     if running:
@@ -70,6 +74,7 @@ def start(
             listener=listener.fileno(),
             enforce_iam=enforce_iam,
             wait_scale=DEFAULT_WAIT_SCALE if wait_scale is None else wait_scale,
+            processes=processes,
         )
         server = subprocess.Popen(  # nosec B603 - a list, never a shell string
             [sys.executable, "-m", "localcloud.server"],

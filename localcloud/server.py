@@ -13,7 +13,8 @@ import os
 import signal
 from typing import Any
 
-from localcloud.settings import Settings, settings
+from localcloud import processes
+from localcloud.settings import FORKED, Settings, settings
 
 STATE_FILE = "cloud.json"
 
@@ -91,6 +92,7 @@ async def serve(here: Settings) -> None:
 
     async def until_stopped() -> None:
         _write_state_file(here)
+        _warm_up()
         await stop.wait()
         (here.home / STATE_FILE).unlink(missing_ok=True)
         await asyncio.to_thread(quiesce, here)
@@ -105,7 +107,6 @@ async def serve(here: Settings) -> None:
 
 def quiesce(here: Settings) -> None:
     """Ends all work while the APIs still answer, then saves what MiniStack does not save itself."""
-    from localcloud import processes
     from localcloud.plugins import events, glue, lambda_, sagemaker, scheduler, step_functions
 
     scheduler.timekeeper.stop()
@@ -132,12 +133,22 @@ def main() -> None:
     here.home.mkdir(parents=True, exist_ok=True)
     configure_ministack(here)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s [%(name)s] %(message)s")
+    if here.processes == FORKED:
+        processes.use_fork_servers()
     install_plugins()
     restore(here)
     asyncio.run(serve(here))
     # Threads of abandoned work (a Wait state, say) are daemons and must not keep the process alive.
     logging.shutdown()
     os._exit(0)
+
+
+def _warm_up() -> None:
+    """Loads what the first jobs will need while whoever started the cloud deploys something to it."""
+    from localcloud.plugins.lambda_ import FUNCTION_LIBRARIES
+
+    for libraries in (FUNCTION_LIBRARIES, processes.JOB_LIBRARIES):
+        processes.warm_up(libraries)
 
 
 def _write_state_file(here: Settings) -> None:

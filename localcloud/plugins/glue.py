@@ -184,7 +184,10 @@ def _execute(run: JobRun) -> None:
             run.move_to("STOPPED")
             return
         run.process = processes.start(spec)
-        run.move_to("RUNNING")
+        if run.stop_requested:  # while it was being born
+            run.process.stop()
+        else:
+            run.move_to("RUNNING")
         _conclude(run, run.process.wait())
     except (ClientError, BotoCoreError, OSError, KeyError) as error:
         # On AWS too these are the job's failure, not the service's: no such script, no permission.

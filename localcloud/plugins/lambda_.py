@@ -24,10 +24,18 @@ from pathlib import Path
 from typing import Any
 
 from localcloud import credentials, processes
+from localcloud.forkserver.client import LibrarySet
 from localcloud.lambda_runtime import END_OF_LOG
 
 logger = logging.getLogger("localcloud.lambda")
 
+# What handlers import. Powertools looks at the variable when loaded and puts it into the user agent, so a
+# function of another runtime gets an interpreter of its own.
+FUNCTION_LIBRARIES = LibrarySet(
+    "functions",
+    ("boto3.s3.transfer", "pydantic", "aws_lambda_powertools", "aws_lambda_powertools.utilities.parser"),
+    {"AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"},
+)
 RUNTIME = Path(__file__).resolve().parent.parent / "lambda_runtime.py"
 INIT_TIMEOUT_SECONDS = 30.0
 LOG_PATIENCE_SECONDS = 0.25  # a killed function never ends its log
@@ -60,6 +68,7 @@ class Environment:
             cwd=self._code,
             on_line=self._keep_line,
             pass_fds=(request_read, response_write),
+            libraries=FUNCTION_LIBRARIES,
         )
         self._process = processes.start(spec)
         os.close(request_read)
