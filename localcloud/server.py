@@ -60,6 +60,7 @@ def install_plugins() -> None:
         scheduler,
         sqs,
         step_functions,
+        waits,
     )
 
     for plugin in (
@@ -75,6 +76,7 @@ def install_plugins() -> None:
         metrics,
         embedded_metrics,
         alarms,
+        waits,
     ):
         plugin.install()
 

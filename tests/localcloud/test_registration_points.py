@@ -56,6 +56,15 @@ def test_step_functions_engine_has_the_functions_that_are_wrapped(name: str, exp
     assert parameters(getattr(stepfunctions, name)) == expected
 
 
+def test_modules_sleep_where_the_local_cloud_shortens_it() -> None:
+    from ministack.services import sqs, stepfunctions
+
+    from localcloud.plugins.waits import START_DELAY_SECONDS
+
+    assert f"time.sleep({START_DELAY_SECONDS})" in inspect.getsource(stepfunctions._run_execution)
+    assert "await asyncio.sleep(" in inspect.getsource(sqs._act_receive_message)
+
+
 @pytest.mark.parametrize("name", ["_start_job_run", "_batch_stop_job_run", "_create_job", "_update_job"])
 def test_glue_has_the_operations_that_are_replaced(name: str) -> None:
     from ministack.services import glue
