@@ -8,7 +8,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-SEARCH_SECONDS = 30
+SEARCH_SECONDS = 120
 
 
 def provider_settings(folder: Path) -> dict[str, str]:

@@ -21,6 +21,7 @@ import pytest
 from localcloud import control
 from ops import dataset, stack
 from ops.names import Names
+from ops.target import LOCAL_CREDENTIALS, Choice, Target, open_target
 from scripts import terraform_stages
 
 ACCOUNT_ID = "123456789012"
@@ -44,8 +45,17 @@ class Applied:
     def code_version(self) -> str:
         return str(self.runner.variables["code_version"])
 
+    @property
+    def target(self) -> Target:
+        """The same cloud as the `titanic` command sees it."""
+        url = self.runner.environment["AWS_ENDPOINT_URL"]
+        return open_target(Choice(url, credentials=LOCAL_CREDENTIALS), self.names.env)
+
     def put(self, key: str, body: bytes) -> None:
         self.aws("s3").put_object(Bucket=self.bucket, Key=key, Body=body)
+
+    def has(self, key: str) -> bool:
+        return bool(self.aws("s3").list_objects_v2(Bucket=self.bucket, Prefix=key).get("KeyCount"))
 
     def read(self, key: str) -> Any:
         return json.loads(self.aws("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read())
@@ -116,6 +126,20 @@ def _publish(applied: Applied) -> None:
     bundle = applied.runner.variables["code_bundle_uri"].split("/", 3)[3]
     applied.put(bundle, (applied.runner.work / "build/pipeline_code.tar.gz").read_bytes())
     applied.put("raw/titanic.csv", dataset.csv_bytes(dataset.titanic_tables().training))
+
+
+@pytest.fixture(scope="session")
+def until() -> Callable[..., Any]:
+    """Waits until a condition holds and returns what it gave."""
+
+    def wait(condition: Callable[[], Any], what: str, timeout_seconds: float = 120) -> Any:
+        deadline = time.monotonic() + timeout_seconds
+        while not (found := condition()):
+            assert time.monotonic() < deadline, f"never happened: {what}"
+            time.sleep(0.1)
+        return found
+
+    return wait
 
 
 @pytest.fixture(scope="session")

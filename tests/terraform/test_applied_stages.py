@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
+from ops import endpoints, gate
+
 pytestmark = pytest.mark.xdist_group("terraform")
+
+PASSENGERS = b"3,0,22,1,0,7.25,2\n1,1,38,1,0,71.2833,0\n"
 
 EMULATOR_DIFFERENCES: dict[str, tuple[str, set[str]]] = {
     "aws_glue_job.this": ("GetTags knows no tags of jobs", {"tags_all", "execution_property"}),
@@ -62,6 +66,17 @@ def test_an_approved_version_scores_a_batch(applied: Any) -> None:
     run = applied.run("batch_inference")
     assert run["status"] == "SUCCEEDED", run.get("cause")
     assert applied.read("predictions/latest.json")["rows"] > 0
+
+
+def test_the_approval_brings_the_version_to_prod(applied: Any, until: Any) -> None:
+    """The rule has started the promotion; a person opens its gate."""
+    [run] = until(lambda: gate.running(applied.target), "a promotion goes on")
+    until(lambda: applied.has(gate.approval_key(run.run_id)), "it asks a person")
+    gate.answer(applied.target, run, "as a test says", confirmed=True)
+    ended = applied.wait(applied.aws("stepfunctions"), run.execution_arn)
+    assert ended["status"] == "SUCCEEDED", ended.get("cause")
+    answer = endpoints.invoke(applied.target, "titanic-survival-prod", PASSENGERS, endpoints.CSV)
+    assert len(answer.body.split()) == 2
 
 
 def test_objects_may_not_be_public_and_are_kept_in_versions(applied: Any) -> None:

@@ -17,8 +17,12 @@ def test_destroy_leaves_nothing(applied: Any) -> None:
 
 
 def _give_up_models(applied: Any) -> None:
-    """What an operator must do first: SageMaker deletes no group that still has versions."""
+    """What is not Terraform's: runs made it, and SageMaker deletes no group that still has versions."""
     sagemaker = applied.aws("sagemaker")
+    for endpoint in sagemaker.list_endpoints()["Endpoints"]:
+        sagemaker.delete_endpoint(EndpointName=endpoint["EndpointName"])
+    for model in sagemaker.list_models()["Models"]:
+        sagemaker.delete_model(ModelName=model["ModelName"])
     for version in applied.versions():
         sagemaker.delete_model_package(ModelPackageName=version["ModelPackageArn"])
 
