@@ -8,7 +8,7 @@ AUTHORING := .venv-authoring
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header
 
-.PHONY: help setup demo test check format lock test-sfn-local pipeline-definition clean
+.PHONY: help setup demo test terraform-test check format lock test-sfn-local pipeline-definition clean
 .DEFAULT_GOAL := help
 
 help: ## show the targets
@@ -36,7 +36,10 @@ demo: setup ## train, approve, predict and compare with the truth, on the embedd
 	@$(BIN)/titanic demo
 
 test: setup $(AUTHORING)/.ready ## all tests
-	@$(BIN)/python -m pytest -n auto --dist loadgroup
+	@$(BIN)/python -m pytest -n auto --dist loadgroup --ignore tests/terraform
+
+terraform-test: setup ## apply every Terraform stage to a local cloud, use it, destroy it
+	@$(BIN)/python -m pytest tests/terraform
 
 SFN_LOCAL_PORT ?= 8083
 test-sfn-local: setup ## the state machine scenarios on AWS's own engine, where Docker runs
