@@ -50,7 +50,7 @@ def test_thresholds_are_those_of_the_project(phases: str, table_rows: Rows) -> N
     assert {name: float(value) for name, value in listed.items()} == thresholds
 
 
-@pytest.mark.parametrize("name", ["pipeline", "prepare_job", "training_state_machine"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "iam").glob("*.json")))
 def test_a_roles_row_says_what_its_file_says(name: str, phases: str, table_rows: Rows) -> None:
     role = json.loads((ROOT / "iam" / f"{name}.json").read_text(encoding="utf-8"))
     assert [name, ", ".join(role["assumed_by"]), role["description"]] in table_rows(phases)
