@@ -85,7 +85,7 @@ class Runner:
 
     def __post_init__(self) -> None:
         self.stages = read_stages(self.work / "terraform")
-        quiet = {"TF_IN_AUTOMATION": "1", "NO_COLOR": "1", "CHECKPOINT_DISABLE": "1"}
+        quiet = {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
         self._process_environment = {
             **os.environ,
             **quiet,
@@ -117,7 +117,7 @@ class Runner:
 
     def validate(self) -> None:
         """Lets Terraform check every stage's own files."""
-        self._in_order(self._validate_stage, lambda _stage: set())
+        self._in_order(lambda _stage: None, lambda _stage: set())
 
     def outputs(self, stage: str) -> dict[str, Any]:
         """Outputs of an applied stage."""
@@ -142,12 +142,11 @@ class Runner:
         self._terraform(stage, "plan", "-input=false", "-out=plan.bin")
         return json.loads(self._terraform(stage, "show", "-json", "plan.bin"))
 
-    def _validate_stage(self, stage: Stage) -> None:
-        self._terraform(stage, "validate")
-
-    def _init(self, stage: Stage) -> None:
+    def _prepare(self, stage: Stage) -> None:
+        """Once for each stage, and before it waits for others: their waiting costs nothing then."""
         if not (stage.folder / ".terraform").exists():
             self._terraform(stage, "init", "-input=false")
+            self._terraform(stage, "validate")
 
     def _destroy_stage(self, stage: Stage) -> None:
         self._terraform(stage, "destroy", "-input=false", "-auto-approve")
@@ -163,12 +162,7 @@ class Runner:
     def _terraform(self, stage: Stage, command: str, *arguments: str) -> str:
         started = time.monotonic()
         done = subprocess.run(  # nosec B603 B607
-            [
-                "terraform",
-                command,
-                *([] if command in ("output", "show", "state") else ["-no-color"]),
-                *arguments,
-            ],
+            ["terraform", command, "-no-color", *arguments],
             cwd=stage.folder,
             env=self._process_environment,
             capture_output=True,
@@ -187,7 +181,7 @@ class Runner:
         begun: dict[str, Future[None]] = {}
 
         def run(stage: Stage) -> None:
-            self._init(stage)
+            self._prepare(stage)
             for name in after(stage):
                 begun[name].result()
             work(stage)
