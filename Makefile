@@ -39,7 +39,7 @@ test: setup $(AUTHORING)/.ready ## all tests
 	@$(BIN)/python -m pytest -n auto --dist loadgroup --ignore tests/terraform
 
 terraform-test: setup ## apply every Terraform stage to a local cloud, use it, destroy it
-	@$(BIN)/python -m pytest tests/terraform
+	@TITANIC_REQUIRE_TERRAFORM=1 $(BIN)/python -m pytest tests/terraform
 
 SFN_LOCAL_PORT ?= 8083
 test-sfn-local: setup ## the state machine scenarios on AWS's own engine, where Docker runs

@@ -87,7 +87,7 @@ def start_job_run(data: dict[str, Any]) -> Response:
         message = f"Concurrent runs exceeded for {job['Name']}"
         return error_response_json("ConcurrentRunsExceededException", message, 400)  # type: ignore[no-any-return]
     run = JobRun(record=_new_record(job, data), job=job)
-    history.append(run.record)
+    history.insert(0, run.record)  # GetJobRuns lists the newest first
     _runs[run.record["Id"]] = run
     # The thread acts for the caller's account and region, which MiniStack keeps in context variables.
     context = contextvars.copy_context()
