@@ -8,7 +8,7 @@ AUTHORING := .venv-authoring
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header
 
-.PHONY: help setup demo test terraform-test check format lock test-sfn-local pipeline-definition clean
+.PHONY: help setup demo test terraform-test bench check format lock test-sfn-local pipeline-definition clean
 .DEFAULT_GOAL := help
 
 help: ## show the targets
@@ -40,6 +40,9 @@ test: setup $(AUTHORING)/.ready ## all tests
 
 terraform-test: setup ## apply every Terraform stage to a local cloud, use it, destroy it
 	@TITANIC_REQUIRE_TERRAFORM=1 $(BIN)/python -m pytest tests/terraform
+
+bench: setup ## measure what users wait for; writes docs/performance.md
+	@$(BIN)/python -m benchmarks
 
 SFN_LOCAL_PORT ?= 8083
 test-sfn-local: setup ## the state machine scenarios on AWS's own engine, where Docker runs
