@@ -249,9 +249,10 @@ def test_no_request_is_lost_while_prod_is_updated_and_rolled_back(
     assert (back.config, back.before) == (here.prod().config, serving.config)
     assert load.asked >= 10  # how many more depends on how long this machine takes
     assert load.lost == []
+    _assert_rollback_is_recorded_and_told(here, second)
 
 
-def test_a_rollback_by_hand_is_recorded_and_told(here: Promotions, second: str) -> None:
+def _assert_rollback_is_recorded_and_told(here: Promotions, second: str) -> None:
     deployments = json.loads(here.project.read(f"serving/endpoints/{PROD}.json"))["deployments"]
     by_hand = [each for each in deployments if "half of the answers are odd" in (each["reason"] or "")]
     assert [(each["model_package_arn"], each["outcome"]) for each in by_hand] == [(second, "rolled_back")]

@@ -427,5 +427,5 @@ def test_executions_are_counted_and_an_alarm_sees_the_failed_ones(
         )
         for name in ("ExecutionsStarted", "ExecutionsFailed", "ExecutionsSucceeded", "ExecutionTime")
     }
-    assert sums.pop("ExecutionTime") > 0
+    assert sums.pop("ExecutionTime") >= 0  # one that fails at once may take less than a millisecond
     assert sums == {"ExecutionsStarted": 1, "ExecutionsFailed": 1, "ExecutionsSucceeded": 0}
