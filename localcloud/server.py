@@ -49,12 +49,14 @@ def configure_ministack(here: Settings) -> None:
 def install_plugins() -> None:
     from localcloud.plugins import (
         alarms,
+        checksums,
         embedded_metrics,
         events,
         glue,
         lambda_,
         metrics,
         paths,
+        ranges,
         sagemaker,
         sagemaker_runtime,
         scheduler,
@@ -77,6 +79,8 @@ def install_plugins() -> None:
         embedded_metrics,
         alarms,
         waits,
+        checksums,
+        ranges,
     ):
         plugin.install()
 

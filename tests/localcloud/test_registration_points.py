@@ -56,6 +56,23 @@ def test_step_functions_engine_has_the_functions_that_are_wrapped(name: str, exp
     assert parameters(getattr(stepfunctions, name)) == expected
 
 
+@pytest.mark.parametrize("name", ["_crc64nvme", "_crc32c"])
+def test_s3_computes_checksums_in_functions_that_are_replaced(name: str) -> None:
+    from ministack.services import s3
+
+    assert parameters(getattr(s3, name)) == ["body"]
+    assert f"{name}(body)" in inspect.getsource(s3._compute_s3_checksum)
+
+
+def test_s3_cuts_ranges_out_of_bodies_that_it_reads_from_disk() -> None:
+    from ministack.services import s3
+
+    assert parameters(s3._get_object) == ["bucket_name", "key", "headers", "query_params"]
+    assert parameters(s3._read_body) == ["bucket_name", "key", "obj"]
+    assert "body[start : end + 1]" in inspect.getsource(s3._get_object)
+    assert parameters(s3._object_disk_path)[:2] == ["bucket", "key"]
+
+
 def test_modules_sleep_where_the_local_cloud_shortens_it() -> None:
     from ministack.services import sqs, stepfunctions
 
