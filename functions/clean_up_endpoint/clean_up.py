@@ -6,10 +6,14 @@ staging stays, unless it has failed: a failed endpoint can only be deleted and w
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from functions.common.clients import Client
-from functions.common.endpoints import delete, find_endpoint, wanted_config
+from functions.common.endpoints import (
+    delete,
+    deployment_removals,
+    endpoint_removal,
+    find_endpoint,
+    wanted_config,
+)
 from functions.common.inputs import StrictModel
 from functions.common.promotion_run import CleanUp, PromotionRun, deployment_name
 
@@ -21,14 +25,11 @@ class CleanUpEndpointEvent(StrictModel):
 
 
 def clean_up(run: PromotionRun, *, sagemaker: Client) -> CleanUp:
-    """Deletes the endpoint first: its configuration and its model must outlive it. Can be done again."""
+    """Deletes the endpoint first. Can be done again."""
     endpoint = run.staging_endpoint
     own = deployment_name(endpoint, run.model_package_arn, run.run_id)
     found = find_endpoint(sagemaker, endpoint)
-    removals: list[tuple[str, Callable[[], object]]] = [
-        (f"endpoint-config/{own}", lambda: sagemaker.delete_endpoint_config(EndpointConfigName=own)),
-        (f"model/{own}", lambda: sagemaker.delete_model(ModelName=own)),
-    ]
+    removals = deployment_removals(sagemaker, own)
     if found and (wanted_config(found) == own or found["EndpointStatus"] == "Failed"):
-        removals.insert(0, (f"endpoint/{endpoint}", lambda: sagemaker.delete_endpoint(EndpointName=endpoint)))
+        removals.insert(0, endpoint_removal(sagemaker, endpoint))
     return CleanUp(endpoint_name=endpoint, deleted=[name for name, remove in removals if delete(remove)])

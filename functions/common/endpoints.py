@@ -13,6 +13,8 @@ VARIANT = "AllTraffic"  # the one name that every configuration has: blue/green 
 IN_PROGRESS = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 
 Description = Mapping[str, Any]
+Removal = tuple[str, Callable[[], object]]
+"""What is removed, for the record, and how."""
 
 
 def find_endpoint(sagemaker: Client, name: str) -> Description | None:
@@ -39,6 +41,19 @@ def delete(remove: Callable[[], object]) -> bool:
             raise
         return False
     return True
+
+
+def endpoint_removal(sagemaker: Client, endpoint: str) -> Removal:
+    """Comes before that of its deployment: the configuration and the model must outlive the endpoint."""
+    return f"endpoint/{endpoint}", lambda: sagemaker.delete_endpoint(EndpointName=endpoint)
+
+
+def deployment_removals(sagemaker: Client, name: str) -> list[Removal]:
+    """A deployment's configuration and model, which bear one name."""
+    return [
+        (f"endpoint-config/{name}", lambda: sagemaker.delete_endpoint_config(EndpointConfigName=name)),
+        (f"model/{name}", lambda: sagemaker.delete_model(ModelName=name)),
+    ]
 
 
 def package_of_config(sagemaker: Client, config_name: str) -> str | None:

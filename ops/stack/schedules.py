@@ -53,7 +53,7 @@ def schedule_settings(stack: Stack, name: str, schedule: Mapping[str, Any]) -> d
         "State": schedule["state"],
         "FlexibleTimeWindow": {"Mode": "OFF"},
         "Target": {
-            "Arn": stack.machine_arn(schedule["state_machine"]),
+            "Arn": _target_arn(stack, schedule),
             "RoleArn": stack.names.role_arn("scheduler"),
             "Input": json.dumps(schedule["input"]),
             "RetryPolicy": {
@@ -63,3 +63,10 @@ def schedule_settings(stack: Stack, name: str, schedule: Mapping[str, Any]) -> d
             "DeadLetterConfig": {"Arn": stack.values["dead_letter_queue_arn"]},
         },
     }
+
+
+def _target_arn(stack: Stack, schedule: Mapping[str, Any]) -> str:
+    """A schedule names the `state_machine` it starts or the `function` it calls."""
+    if "function" in schedule:
+        return stack.function_arn(schedule["function"])
+    return stack.machine_arn(schedule["state_machine"])

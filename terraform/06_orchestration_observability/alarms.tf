@@ -3,8 +3,11 @@
 
 locals {
   alarm_kinds = jsondecode(file("${path.module}/alarms.json"))
-  rule_called = toset([for rule in local.calling : rule.function])
-  names_of    = { for name, arn in local.function_arns : name => element(split(":", arn), 6) }
+  rule_called = toset(concat(
+    [for rule in local.calling : rule.function],
+    [for schedule in local.schedules : schedule.function if can(schedule.function)],
+  ))
+  names_of = { for name, arn in local.function_arns : name => element(split(":", arn), 6) }
 
   # What each kind of alarm watches: short name => value of the metric's dimension.
   watched = {

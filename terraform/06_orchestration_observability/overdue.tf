@@ -5,7 +5,7 @@
 locals {
   looks_back_hours = { batch_inference = 24, training = 168 }
   due_hours = { for schedule in local.schedules :
-    schedule.state_machine => local.looks_back_hours[schedule.state_machine] if schedule.state == "ENABLED"
+    schedule.state_machine => local.looks_back_hours[schedule.state_machine] if schedule.state == "ENABLED" && can(schedule.state_machine)
   }
 }
 

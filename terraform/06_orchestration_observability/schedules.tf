@@ -20,7 +20,7 @@ resource "aws_scheduler_schedule" "this" {
   }
 
   target {
-    arn      = local.state_machine_arns[each.value.state_machine]
+    arn      = can(each.value.function) ? local.function_arns[each.value.function] : local.state_machine_arns[each.value.state_machine]
     role_arn = module.roles.arns["scheduler"]
     # Scheduler replaces <aws.scheduler.scheduled-time>, and only where it finds it as it is written.
     input = replace(replace(jsonencode(each.value.input), "\\u003c", "<"), "\\u003e", ">")

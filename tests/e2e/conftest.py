@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from localcloud import control
 from ops import dataset, stack, templates
 from ops.names import ROOT, Names
+from ops.stack import schedules
 
 Wait = Callable[..., dict[str, Any]]
 
@@ -133,6 +135,19 @@ class Project:
         }
         summaries = [s for page in pages.paginate(**asked) for s in page["ModelPackageSummaryList"]]
         return [summary["ModelPackageArn"] for summary in summaries]
+
+    def let_fall_due(self, schedule: str, **changes: Any) -> None:
+        """A schedule of `events/schedules.json`, due once, in a second. `changes` are its target's."""
+        described = self.stack.read(schedules.SCHEDULES)[schedule]
+        settings = schedules.schedule_settings(self.stack, schedule, described) | {
+            "Name": f"due-{uuid.uuid4().hex[:8]}",
+            "ScheduleExpression": f"at({datetime.now(UTC) + timedelta(seconds=1):%Y-%m-%dT%H:%M:%S})",
+            "ScheduleExpressionTimezone": "UTC",
+            "State": "ENABLED",
+            "ActionAfterCompletion": "DELETE",
+        }
+        settings["Target"] |= changes
+        self.aws("scheduler").create_schedule(**settings)
 
     def event(self, name: str) -> Any:
         """An execution input of `events/`."""

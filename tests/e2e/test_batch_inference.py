@@ -5,16 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from ops import dataset
 from ops.scoring import score
-from ops.stack import schedules
 
 pytestmark = [pytest.mark.xdist_group("e2e-batch"), pytest.mark.usefixtures("approved")]
 
@@ -192,25 +190,6 @@ def many_passengers(rows: int) -> bytes:
     return dataset.csv_bytes(numbered[:rows])
 
 
-def schedule(project: Any, name: str, **changes: Any) -> None:
-    """A schedule as the project deploys them, but due in a moment."""
-    [daily] = [
-        settings
-        for key, settings in json.loads((project.stack.root / schedules.SCHEDULES).read_text()).items()
-        if key == "daily_batch_inference"
-    ]
-    due = datetime.now(UTC) + timedelta(seconds=1)
-    settings = schedules.schedule_settings(project.stack, "daily_batch_inference", daily)
-    settings |= {
-        "Name": name,
-        "ScheduleExpression": f"at({due:%Y-%m-%dT%H:%M:%S})",
-        "ScheduleExpressionTimezone": "UTC",
-        "State": "ENABLED",
-    }
-    settings["Target"] |= changes
-    project.aws("scheduler").create_schedule(**settings)
-
-
 def test_a_schedule_that_is_due_really_starts_a_run(project: Any, until: Callable[..., Any]) -> None:
     states, machine = project.aws("stepfunctions"), project.stack.machine_arn("batch_inference")
 
@@ -219,7 +198,7 @@ def test_a_schedule_that_is_due_really_starts_a_run(project: Any, until: Callabl
         return {execution["executionArn"] for execution in listed}
 
     before = executions()
-    schedule(project, f"due-{uuid.uuid4().hex[:8]}")
+    project.let_fall_due("daily_batch_inference")
     [arn] = until(lambda: executions() - before, "the schedule starts a run")
     given = json.loads(states.describe_execution(executionArn=arn)["input"])
     meant_for = datetime.fromisoformat(given["scheduled_time"])
@@ -232,9 +211,8 @@ def test_a_run_that_cannot_be_started_ends_in_the_dead_letter_queue(
     project: Any, until: Callable[..., Any]
 ) -> None:
     missing = project.names.arn("states", "stateMachine:there-is-none")
-    schedule(
-        project,
-        f"lost-{uuid.uuid4().hex[:8]}",
+    project.let_fall_due(
+        "daily_batch_inference",
         Arn=missing,
         RetryPolicy={"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60},
     )

@@ -75,3 +75,16 @@ def test_sagemaker_is_judged_by_role_too(enforcing: Any) -> None:
     )
     with pytest.raises(ClientError, match="AccessDenied"):
         sagemaker.describe_pipeline(PipelineName=enforcing.names["pipeline"])
+
+
+def test_staging_is_looked_after_at_night_under_its_roles(enforcing: Any, until: Any) -> None:
+    group = f"/aws/lambda/{enforcing.names.function('stop_staging')}"
+    enforcing.let_fall_due("nightly_staging_shutdown")
+
+    def logged() -> str:
+        groups = enforcing.aws("logs").describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+        events = enforcing.aws("logs").filter_log_events(logGroupName=group)["events"] if groups else []
+        return "".join(event["message"] for event in events)
+
+    until(lambda: '"outcome"' in logged(), "the function says what came of it")
+    assert '"nothing_to_stop"' in logged()

@@ -283,6 +283,18 @@ def test_an_alarm_in_the_canary_takes_the_update_back(here: Promotions, second: 
     assert here.staging_is_gone()
 
 
+def test_at_night_staging_goes_unless_a_promotion_needs_it(here: Promotions, second: str) -> None:
+    with here.untouched_prod():
+        run = here.at_gate(here.start(second))
+        assert night(here) == "promotion_in_progress"
+        assert endpoints.describe_endpoint(here.target, STAGING).status == "InService"
+        here.project.aws("stepfunctions").stop_execution(executionArn=run.execution_arn)
+        here.until(lambda: here.project.alerts_of(run.run_id), "people hear that it was stopped")
+        assert endpoints.find_endpoint(here.target, STAGING)
+        assert night(here) == "stopped"
+    assert night(here) == "nothing_to_stop"
+
+
 def test_endpoints_come_back_with_the_cloud(here: Promotions, first: Any) -> None:
     home, before = here.project.home, here.ask()
     running = control.status(home)
@@ -291,6 +303,24 @@ def test_endpoints_come_back_with_the_cloud(here: Promotions, first: Any) -> Non
     control.start(home, running.port)
     here.until(lambda: here.prod().status == "InService", "prod is back")
     assert here.ask() == before
+
+
+def night(here: Promotions) -> str:
+    """The schedule that stops staging falls due: the outcome that its function logs."""
+    before = len(outcomes_of_nights(here))
+    here.project.let_fall_due("nightly_staging_shutdown")
+    said = here.until(lambda: outcomes_of_nights(here)[before:], "the function says what came of it")
+    return str(said[0])
+
+
+def outcomes_of_nights(here: Promotions) -> list[str]:
+    logs, group = here.project.aws("logs"), f"/aws/lambda/{here.project.names.function('stop_staging')}"
+    try:
+        events = logs.filter_log_events(logGroupName=group)["events"]
+    except logs.exceptions.ResourceNotFoundException:
+        return []
+    lines = [json.loads(event["message"]) for event in events if event["message"].startswith("{")]
+    return [line["outcome"] for line in lines if "outcome" in line]
 
 
 def alarm(here: Promotions, state: str) -> None:

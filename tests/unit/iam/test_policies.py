@@ -26,6 +26,7 @@ PLACEHOLDERS = set(NAMES.all()) | {
     "account_id",
     "alerts_topic_arn",
     "endpoint_name_prefix",
+    "promotion_state_machine_arn",
     "training_state_machine_arn",
     "code_bundle_uri",
     "accuracy_threshold",

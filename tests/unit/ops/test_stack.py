@@ -51,20 +51,25 @@ def test_a_rule_calls_a_function_starts_a_machine_or_tells_people_in_words(name:
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_a_schedule_starts_a_machine_of_ours_and_passes_the_time_it_was_meant_for(
+def test_a_schedule_starts_a_machine_or_calls_a_function_of_ours_and_passes_the_time_it_was_meant_for(
     name: str, stack: Stack
 ) -> None:
     settings = schedules.schedule_settings(stack, name, SCHEDULES[name])
-    assert settings["Target"]["Arn"] in stack.values.values()
+    machines = {stack.machine_arn(machine) for machine in stack.machines}
+    functions = {stack.function_arn(function) for function in stack.functions["functions"]}
+    assert settings["Target"]["Arn"] in machines | functions
     assert json.loads(settings["Target"]["Input"]) == {"scheduled_time": "<aws.scheduler.scheduled-time>"}
     assert settings["Target"]["DeadLetterConfig"]["Arn"].endswith("-dead-letters")
     assert settings["Target"]["RetryPolicy"]["MaximumRetryAttempts"] > 0
     assert settings["FlexibleTimeWindow"] == {"Mode": "OFF"}
 
 
-def test_training_is_scheduled_and_batch_inference_waits_to_be_switched_on() -> None:
-    states = {schedule["state_machine"]: schedule["state"] for schedule in SCHEDULES.values()}
-    assert states == {"training": "ENABLED", "batch_inference": "DISABLED"}
+def test_training_and_the_stop_of_staging_are_on_and_batch_inference_waits_to_be_switched_on() -> None:
+    assert {name: schedule["state"] for name, schedule in SCHEDULES.items()} == {
+        "weekly_training": "ENABLED",
+        "daily_batch_inference": "DISABLED",
+        "nightly_staging_shutdown": "ENABLED",
+    }
 
 
 def test_a_later_deployment_leaves_a_schedule_as_the_operator_set_it(stack: Stack) -> None:
