@@ -8,7 +8,7 @@ AUTHORING := .venv-authoring
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header
 
-.PHONY: help setup demo test terraform-test bench check format lock test-sfn-local pipeline-definition clean
+.PHONY: help setup demo workshop test terraform-test bench check format lock test-sfn-local pipeline-definition notebooks clean
 .DEFAULT_GOAL := help
 
 help: ## show the targets
@@ -26,7 +26,7 @@ $(VENV)/.ready: requirements/dev.txt requirements/dataset.txt pyproject.toml
 	@touch $@
 
 $(AUTHORING)/.ready: requirements/authoring.txt requirements/authoring-nodeps.txt
-	@echo "Setting up $(AUTHORING): the SageMaker SDK, only for authoring the pipeline definition"
+	@echo "Setting up $(AUTHORING): the SageMaker SDK, for the pipeline definition and the workshop"
 	@test -x $(AUTHORING)/bin/python || $(PYTHON) -m venv $(AUTHORING)
 	@$(AUTHORING)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/authoring.txt
 	@$(AUTHORING)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r requirements/authoring-nodeps.txt
@@ -34,6 +34,9 @@ $(AUTHORING)/.ready: requirements/authoring.txt requirements/authoring-nodeps.tx
 
 demo: setup ## train, approve, predict and compare with the truth, on the embedded local cloud
 	@$(BIN)/titanic demo
+
+workshop: setup $(AUTHORING)/.ready ## serve a version by hand with the SageMaker SDK: docs/workshop/
+	@$(AUTHORING)/bin/python docs/workshop/serving.py
 
 test: setup $(AUTHORING)/.ready ## all tests
 	@$(BIN)/python -m pytest -n auto --dist loadgroup --ignore tests/terraform
@@ -57,9 +60,13 @@ check: setup $(AUTHORING)/.ready ## formatter, linter, types, security, spelling
 	$(BIN)/mypy
 	$(BIN)/bandit --quiet --recursive functions glue_jobs localcloud ops pipeline_code pipeline_definition --configfile pyproject.toml
 	$(AUTHORING)/bin/python -m pipeline_definition.author --check
+	$(BIN)/python -m scripts.notebooks --check
 
 pipeline-definition: $(AUTHORING)/.ready ## author the pipeline definition again with the SageMaker SDK
 	$(AUTHORING)/bin/python -m pipeline_definition.author
+
+notebooks: setup ## write the workshop's notebook again, after a change in its script
+	$(BIN)/python -m scripts.notebooks
 
 lock: setup ## resolve requirements/*.in again
 	$(PIP) install uv

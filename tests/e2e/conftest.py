@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -125,6 +128,20 @@ class Project:
 
     def set_status(self, package_arn: str, status: str) -> None:
         self.aws("sagemaker").update_model_package(ModelPackageArn=package_arn, ModelApprovalStatus=status)
+
+    def version(self, like: str, status: str = "Approved", model_uri: str | None = None) -> str:
+        """ARN of one more version, which differs from another one by no more than what is said here."""
+        sagemaker = self.aws("sagemaker")
+        found = sagemaker.describe_model_package(ModelPackageName=like)
+        [container] = found["InferenceSpecification"]["Containers"]
+        container = {"Image": container["Image"], "ModelDataUrl": model_uri or container["ModelDataUrl"]}
+        arn: str = sagemaker.create_model_package(
+            ModelPackageGroupName=found["ModelPackageGroupName"],
+            ModelApprovalStatus=status,
+            InferenceSpecification=found["InferenceSpecification"] | {"Containers": [container]},
+            CustomerMetadataProperties=found["CustomerMetadataProperties"],
+        )["ModelPackageArn"]
+        return arn
 
     def approved(self) -> list[str]:
         """ARNs of the versions that may be used."""
@@ -271,27 +288,52 @@ def hold(project: Project) -> Iterator[Callable[[str], Hold]]:
     project.aws("sqs").delete_queue(QueueUrl=queue)
 
 
+OwnCloud = Callable[..., AbstractContextManager[Project]]
+
+
 @pytest.fixture(scope="session")
-def enforcing(
+def own_cloud(
     tmp_path_factory: pytest.TempPathFactory, finish: Wait, clients_of: Callable[[str], Any]
-) -> Iterator[Project]:
+) -> OwnCloud:
+    """`with own_cloud("name") as project`: the project on a cloud that nobody else uses."""
+
+    @contextmanager
+    def start(name: str, **options: Any) -> Iterator[Project]:
+        home: Path = tmp_path_factory.mktemp(name)
+        cloud = control.start(home, port=0, **options)
+        try:
+            yield deploy_project(cloud, clients_of(cloud.endpoint_url), finish)
+        finally:
+            control.stop(home)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def enforcing(own_cloud: OwnCloud) -> Iterator[Project]:
     """The project on a cloud that enforces IAM."""
-    home: Path = tmp_path_factory.mktemp("enforcing")
-    cloud = control.start(home, port=0, enforce_iam=True)
-    try:
-        yield deploy_project(cloud, clients_of(cloud.endpoint_url), finish)
-    finally:
-        control.stop(home)
+    with own_cloud("enforcing", enforce_iam=True) as project:
+        yield project
 
 
 @pytest.fixture(scope="session")
-def promoting(
-    tmp_path_factory: pytest.TempPathFactory, finish: Wait, clients_of: Callable[[str], Any]
-) -> Iterator[Project]:
+def promoting(own_cloud: OwnCloud) -> Iterator[Project]:
     """The project on a cloud whose endpoints, and whose end, are the tests' own."""
-    home: Path = tmp_path_factory.mktemp("promoting")
-    cloud = control.start(home, port=0)
-    try:
-        yield deploy_project(cloud, clients_of(cloud.endpoint_url), finish)
-    finally:
-        control.stop(home)
+    with own_cloud("promoting") as project:
+        yield project
+
+
+@pytest.fixture(scope="session")
+def archive() -> Callable[[dict[str, bytes]], bytes]:
+    """A tar.gz of these files."""
+
+    def pack(members: dict[str, bytes]) -> bytes:
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+            for name, content in members.items():
+                info = tarfile.TarInfo(name)
+                info.size, info.mtime = len(content), int(time.time())
+                tar.addfile(info, io.BytesIO(content))
+        return packed.getvalue()
+
+    return pack

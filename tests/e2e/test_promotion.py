@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -34,20 +31,6 @@ class Promotions:
         self.project, self.until = project, until
         url = project.stack.endpoint_url
         self.target: Target = open_target(Choice(url, credentials=LOCAL_CREDENTIALS), "dev")
-
-    def version(self, like: str, status: str = "Approved", model_uri: str | None = None) -> str:
-        """ARN of one more version, which differs from another one by no more than what is said here."""
-        sagemaker = self.project.aws("sagemaker")
-        found = sagemaker.describe_model_package(ModelPackageName=like)
-        [container] = found["InferenceSpecification"]["Containers"]
-        container = {"Image": container["Image"], "ModelDataUrl": model_uri or container["ModelDataUrl"]}
-        arn: str = sagemaker.create_model_package(
-            ModelPackageGroupName=found["ModelPackageGroupName"],
-            ModelApprovalStatus=status,
-            InferenceSpecification=found["InferenceSpecification"] | {"Containers": [container]},
-            CustomerMetadataProperties=found["CustomerMetadataProperties"],
-        )["ModelPackageArn"]
-        return arn
 
     def start(self, package: str, **more: Any) -> str:
         arn: str = self.project.start({"model_package_arn": package, **more}, kind="promotion")
@@ -145,7 +128,7 @@ def first(here: Promotions, trained: str) -> Any:
 @pytest.fixture(scope="module")
 def second(here: Promotions, first: Any, trained: str) -> str:
     """ARN of a version that may be promoted over the first."""
-    return here.version(trained)
+    return here.project.version(trained)
 
 
 def test_an_approved_version_gets_to_prod_past_a_person(here: Promotions, first: Any, trained: str) -> None:
@@ -186,7 +169,7 @@ def test_the_version_that_is_live_is_not_promoted_again(here: Promotions, first:
 def test_only_an_approved_version_is_promoted(
     here: Promotions, first: Any, trained: str, status: str
 ) -> None:
-    package = here.version(trained, status)
+    package = here.project.version(trained, status)
     with here.untouched_prod():
         ended = here.run(package)
     assert ended.description["error"] == "ModelNotApproved"
@@ -194,11 +177,11 @@ def test_only_an_approved_version_is_promoted(
 
 
 def test_a_version_whose_artifact_is_no_model_ends_in_staging(
-    here: Promotions, first: Any, trained: str
+    here: Promotions, first: Any, trained: str, archive: Callable[[dict[str, bytes]], bytes]
 ) -> None:
     uri = here.project.put("pipeline/runtime/broken/model.tar.gz", archive({"xgboost-model": b"not a model"}))
     with here.untouched_prod():
-        ended = here.run(here.version(trained, model_uri=uri))
+        ended = here.run(here.project.version(trained, model_uri=uri))
     assert ended.manifest["failure"]["error"] == "StagingFailed"
     assert "ping health check" in ended.manifest["failure"]["cause"]
 
@@ -340,13 +323,3 @@ def gate_of(here: Promotions, seconds: int) -> Iterator[None]:
         yield
     finally:
         states.update_state_machine(stateMachineArn=arn, definition=deployed)
-
-
-def archive(members: dict[str, bytes]) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size, info.mtime = len(content), int(time.time())
-            tar.addfile(info, io.BytesIO(content))
-    return packed.getvalue()
