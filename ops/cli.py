@@ -12,7 +12,20 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from ops.commands import alerts, demo, endpoints, logs, models, predict, promote, runs, schedule, train, up
+from ops.commands import (
+    alerts,
+    cost,
+    demo,
+    endpoints,
+    logs,
+    models,
+    predict,
+    promote,
+    runs,
+    schedule,
+    train,
+    up,
+)
 from ops.errors import ExitCode, OpsError
 
 app = typer.Typer(
@@ -70,6 +83,7 @@ app.command()(endpoints.endpoints)
 app.command()(endpoints.invoke)
 app.command()(endpoints.rollback)
 app.command()(endpoints.cleanup)
+app.command()(cost.cost)
 app.command()(logs.logs)
 app.command()(alerts.alerts)
 app.add_typer(schedule.app, name="schedule")

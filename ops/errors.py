@@ -2,6 +2,7 @@
 
     OpsError            exit 1   says what happened, where, and what to do next
     ├── RunNotFound
+    ├── RunNotFinished
     ├── ScheduleNotFound
     ├── VersionNotFound
     ├── EndpointNotFound
@@ -9,6 +10,8 @@
     ├── NothingToRollBackTo
     ├── GateClosed               nobody waits for an answer, or not any more
     ├── ModelRefused             the model behind an endpoint did not answer
+    ├── PriceUnknown             the price table lacks what the project uses
+    ├── RegionNotPriced          the price table lacks the region
     ├── NotDeployed              the cloud answers, the project is not in it
     ├── Refused                  the cloud answered no: permissions, throttling, a bad request
     ├── NoCloud         exit 3   none chosen, none reachable, or no usable credentials
@@ -44,6 +47,10 @@ class RunNotFound(OpsError):
     """No execution and no manifest bears the given run id."""
 
 
+class RunNotFinished(OpsError):
+    """The run goes on, and what was asked for is known at its end."""
+
+
 class ScheduleNotFound(OpsError):
     """No schedule of the project bears the given name."""
 
@@ -70,6 +77,14 @@ class GateClosed(OpsError):
 
 class ModelRefused(OpsError):
     """The model behind an endpoint answered with an error."""
+
+
+class PriceUnknown(OpsError):
+    """The price table has no such type of instance or worker."""
+
+
+class RegionNotPriced(OpsError):
+    """The price table has no column for the region."""
 
 
 class NotDeployed(OpsError):

@@ -141,7 +141,7 @@ def places(console: Console, told: RunReport) -> None:
 
 def runs_table(found: Iterable[Run]) -> Table:
     """`titanic runs`."""
-    table = _table("run", "kind", "status", "decision", "started (UTC)", ">took")
+    table = plain_table("run", "kind", "status", "decision", "started (UTC)", ">took")
     table.add_column("why", overflow="fold")
     for run in found:
         decision = run.decision or ""
@@ -160,7 +160,7 @@ def runs_table(found: Iterable[Run]) -> Table:
 def models_table(versions: Iterable[ModelVersion], width: int) -> Table:
     """`titanic models`; who decided and why is shown where there is room for it."""
     roomy = width >= ROOMY
-    table = _table(">model", "status", *(f">{metric}" for metric in METRICS), "run", "registered (UTC)")
+    table = plain_table(">model", "status", *(f">{metric}" for metric in METRICS), "run", "registered (UTC)")
     if roomy:
         table.add_column("decision", overflow="fold")
     for version in versions:
@@ -177,7 +177,7 @@ def models_table(versions: Iterable[ModelVersion], width: int) -> Table:
 
 def endpoints_table(found: Iterable[Endpoint]) -> Table:
     """`titanic endpoints`."""
-    table = _table(
+    table = plain_table(
         "endpoint", "status", ">model", "instances", "data capture", "configuration", "since (UTC)"
     )
     for endpoint in found:
@@ -196,7 +196,7 @@ def endpoints_table(found: Iterable[Endpoint]) -> Table:
 
 def schedules_table(schedules: Iterable[Schedule]) -> Table:
     """`titanic schedule`."""
-    table = _table("schedule", "state", "when", "time zone", "starts")
+    table = plain_table("schedule", "state", "when", "time zone", "starts")
     for schedule in schedules:
         style = "green" if schedule.state == "ENABLED" else "dim"
         table.add_row(
@@ -220,7 +220,7 @@ def alert(console: Console, sent: Alert) -> None:
 
 def head(rows: Sequence[Sequence[str]]) -> Table:
     """The first rows of a file, its header first; numbers stand to the right."""
-    table = _table(*(f">{name}" for name in rows[0]))
+    table = plain_table(*(f">{name}" for name in rows[0]))
     for row in rows[1:]:
         table.add_row(*(_rounded(value) for value in row))
     return table
@@ -235,7 +235,7 @@ def fates(
     """A few passengers with what was predicted and what happened: the surest, and the most mistaken."""
     known = sorted(probabilities.keys() & survived, key=lambda identity: probabilities[identity])
     mistaken = sorted(known, key=lambda identity: abs(probabilities[identity] - survived[identity]))[-2:]
-    table = _table(">PassengerId", "name", ">probability", "survived", "")
+    table = plain_table(">PassengerId", "name", ">probability", "survived", "")
     for identity in dict.fromkeys([*known[-2:], *known[:2], *mistaken]):
         right = (probabilities[identity] >= THRESHOLD) == survived[identity]
         verdict = Text("right", "green") if right else Text("wrong", "yellow")
@@ -247,7 +247,7 @@ def fates(
 
 def score(console: Console, found: Score, at_training: Mapping[str, Any]) -> None:
     """How right the predictions were, beside what evaluation had promised."""
-    table = _table("metric", f">{found.rows} new passengers", ">at training")
+    table = plain_table("metric", f">{found.rows} new passengers", ">at training")
     for metric, value in (("accuracy", found.accuracy), ("auc", found.auc)):
         table.add_row(metric, number(value), number(at_training.get(metric)))
     console.print(table)
@@ -292,7 +292,7 @@ def _step_cells(step: Step, now: datetime) -> tuple[Text, str, str, str]:
 
 
 def _checks(told: RunReport) -> Table:
-    table = _table("metric", ">value", ">at least", "")
+    table = plain_table("metric", ">value", ">at least", "")
     for check in told.checks:
         verdict = Text("passed", "green") if check.passed else Text("failed", "red")
         table.add_row(check.metric, number(check.value), number(check.threshold), verdict)
@@ -309,7 +309,7 @@ def _drift(console: Console, drift: Drift) -> None:
         said = f"{most.variable} moved most, {number(most.psi)}; from {drift.threshold} on a warning is sent"
         console.print(Text.assemble("No drift", (f" (population stability index: {said})", "dim")))
         return
-    table = _table("variable", ">PSI", ">chance", "")
+    table = plain_table("variable", ">PSI", ">chance", "")
     for shift in drift.shifts:
         verdict = Text("drift", "yellow") if shift.above else Text("")
         table.add_row(shift.variable, number(shift.psi), number(shift.noise), verdict)
@@ -343,7 +343,7 @@ def next_commands(console: Console, commands: Sequence[tuple[str, str]]) -> None
         console.print(line, soft_wrap=True)
 
 
-def _table(*headings: str) -> Table:
+def plain_table(*headings: str) -> Table:
     """A plain table whose columns are never cut; a heading that starts with `>` is one of numbers."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for heading in headings:

@@ -203,7 +203,7 @@ def exit_code(run: Run) -> ExitCode:
 
 def gather(target: Target, run: Run, history: History | None = None) -> RunReport:
     """Everything that is known of `run`; `history` spares reading it again after watching."""
-    history = history or _history_of(target, run)
+    history = history or history_of(target, run)
     manifest = runs.read_manifest(target, run.run_id)
     known = {**(manifest or {}), **history.data}
     pipeline_arn = _pipeline_arn(history, manifest)
@@ -268,7 +268,7 @@ def _known(failure: Failure) -> Failure | None:
     return failure if failure.error or failure.cause else None
 
 
-def _history_of(target: Target, run: Run) -> History:
+def history_of(target: Target, run: Run) -> History:
     """The execution's history; empty for a run that Step Functions has forgotten."""
     from botocore.exceptions import ClientError
 

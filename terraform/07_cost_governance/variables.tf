@@ -32,9 +32,9 @@ variable "environment" {
 }
 
 variable "monthly_budget_usd" {
-  description = "What project and environment may cost in a month, in US dollars."
+  description = "What project and environment may cost in a month, in US dollars. `titanic cost` estimates it."
   type        = number
-  default     = 50
+  default     = 150
 }
 
 variable "owner" {

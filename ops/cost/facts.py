@@ -1,0 +1,248 @@
+"""What the project uses, from the files that Terraform and the local cloud read. No cloud is asked."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ops.names import ROOT
+from ops.stack.alarms import ALARMS as SERVING_ALARMS
+from ops.stack.base import FUNCTIONS, MACHINES
+from ops.stack.pipeline import TEMPLATE as PIPELINE
+from ops.stack.schedules import SCHEDULES
+
+JOB = "glue_jobs/prepare.json"
+ALARMS = "terraform/06_orchestration_observability/alarms.json"
+ENDS = {
+    "training": "ModelRegistered",
+    "batch_inference": "PredictionsPublished",
+    "promotion": "ModelPromoted",
+}
+"""Where a run of each machine ends when all goes well."""
+DAYS_LOOKED_AT = 28
+_FUNCTION = re.compile(r"\$\{(\w+)FunctionArn\}")
+
+State = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SageMakerJob:
+    """A job of the pipeline or of a machine, with the resources it asks for."""
+
+    name: str
+    kind: str
+    instance: str
+    count: int
+    volume_gb: int
+    most_seconds: int
+
+
+@dataclass(frozen=True)
+class GlueJob:
+    worker: str
+    workers: int
+    most_seconds: int
+    engine: str
+
+
+@dataclass(frozen=True)
+class Function:
+    name: str
+    memory_mb: int
+    timeout: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """`target` is the machine or the function it starts."""
+
+    name: str
+    target: str
+    enabled: bool
+    runs_a_month: float
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The project's files, read once each."""
+
+    root: Path = ROOT
+    train_threads: int = 1
+    """`--nthread` of train.py: one, so that the same data gives the same bytes."""
+
+    @cached_property
+    def glue(self) -> GlueJob:
+        job = self._read(JOB)
+        return GlueJob(
+            worker=job["worker_type"],
+            workers=job["number_of_workers"],
+            most_seconds=job["timeout_minutes"] * 60,
+            engine=job["default_arguments"].get("--engine", "auto"),
+        )
+
+    @cached_property
+    def pipeline_jobs(self) -> list[SageMakerJob]:
+        """The pipeline's steps that are jobs, in their order."""
+        return list(_jobs(self._read(PIPELINE)["Steps"]))
+
+    @cached_property
+    def transform(self) -> SageMakerJob:
+        """What the state of the batch inference machine asks for."""
+        name, state = next(
+            (name, state)
+            for name, state in self.states("batch_inference").items()
+            if "createTransformJob" in state.get("Resource", "")
+        )
+        asked = state["Parameters"]["TransformResources"]
+        return SageMakerJob(
+            name, "Transform", asked["InstanceType"], asked["InstanceCount"], 0, state["TimeoutSeconds"]
+        )
+
+    @property
+    def payload_mb(self) -> int:
+        state = self.states("batch_inference")[self.transform.name]
+        return int(state["Parameters"]["MaxPayloadInMB"])
+
+    @cached_property
+    def functions(self) -> dict[str, Function]:
+        described = self._read(FUNCTIONS)
+        return {
+            name: Function(name, merged["memory_size"], merged["timeout"])
+            for name, own in described["functions"].items()
+            for merged in [described["defaults"] | own]
+        }
+
+    @property
+    def run_defaults(self) -> Mapping[str, str]:
+        """What a run does unless it is told otherwise: a promotion's instances and baking time, deadlines."""
+        environment: Mapping[str, str] = self._read(FUNCTIONS)["functions"]["init_run"]["environment"]
+        return environment
+
+    @property
+    def training_deadline(self) -> int:
+        """Seconds after its start at which a training run gives its pipeline up."""
+        return int(self.run_defaults["TRAINING_DEADLINE_SECONDS"])
+
+    @cached_property
+    def schedules(self) -> list[Schedule]:
+        return [
+            Schedule(
+                name=name,
+                target=each.get("state_machine") or each["function"],
+                enabled=each["state"] == "ENABLED",
+                runs_a_month=_runs_a_month(each["expression"], each["timezone"]),
+            )
+            for name, each in self._read(SCHEDULES).items()
+        ]
+
+    @cached_property
+    def alarms(self) -> int:
+        """How many alarms stages 04 and 06 make of what their alarms.json say."""
+        watched = self._watched
+        kinds = self._read(ALARMS)
+        of_06 = sum(len(alarms) * watched.get(kind, 1) for kind, alarms in kinds.items())
+        return of_06 + len(self._read(SERVING_ALARMS))
+
+    @property
+    def composite_alarms(self) -> int:
+        """One for each machine whose schedule is on: overdue.tf."""
+        return self._watched["scheduled_machine"]
+
+    @property
+    def dashboards(self) -> int:
+        files = (self.root / "terraform").rglob("*.tf")
+        return sum(path.read_text(encoding="utf-8").count('"aws_cloudwatch_dashboard"') for path in files)
+
+    def states(self, machine: str) -> dict[str, State]:
+        """The states of `statemachines/<machine>.asl.json`."""
+        loaded: dict[str, State] = self._definition(machine)["States"]
+        return loaded
+
+    def happy_path(self, machine: str) -> list[str]:
+        """The shortest way from the first state to the good end, without a Catch."""
+        states, end = self.states(machine), ENDS[machine]
+        start = str(self._definition(machine)["StartAt"])
+        before: dict[str, str | None] = {start: None}
+        waiting = deque([start])
+        while waiting and end not in before:
+            here = waiting.popleft()
+            for there in _ways(states[here]):
+                if there not in before:
+                    before[there] = here
+                    waiting.append(there)
+        return list(_back(before, end))[::-1]
+
+    def function_of(self, state: State) -> str:
+        """Folder of the Lambda that a state calls."""
+        named = _FUNCTION.fullmatch(state["Parameters"]["FunctionName"])
+        wanted = named[1].lower() if named else ""
+        return next(name for name in self.functions if name.replace("_", "") == wanted)
+
+    @property
+    def _watched(self) -> dict[str, int]:
+        """How many things each kind of alarm watches, as alarms.tf has it."""
+        rules = self._read("events/rules.json").values()
+        schedules = self._read(SCHEDULES).values()
+        not_of_machines = {each["function"] for each in [*rules, *schedules] if "function" in each}
+        return {
+            "state_machine": len(ENDS),
+            "machine_function": len(self.functions) - len(not_of_machines),
+            "rule_function": len(not_of_machines),
+            "scheduled_machine": sum(
+                "state_machine" in each and each["state"] == "ENABLED" for each in schedules
+            ),
+        }
+
+    def _definition(self, machine: str) -> dict[str, Any]:
+        loaded: dict[str, Any] = self._read(f"{MACHINES}/{machine}.asl.json")
+        return loaded
+
+    def _read(self, path: str) -> Any:
+        """The JSON document in a file; its `${placeholders}` stay as they are."""
+        return json.loads((self.root / path).read_text(encoding="utf-8"))
+
+
+def _ways(state: State) -> list[str]:
+    chosen = [choice["Next"] for choice in state.get("Choices", [])]
+    return [*chosen, *(state[key] for key in ("Default", "Next") if key in state)]
+
+
+def _back(before: Mapping[str, str | None], end: str) -> Iterator[str]:
+    here: str | None = end
+    while here is not None:
+        yield here
+        here = before[here]
+
+
+def _jobs(steps: list[dict[str, Any]]) -> Iterator[SageMakerJob]:
+    for step in steps:
+        arguments = step.get("Arguments", {})
+        asked = arguments.get("ProcessingResources", {}).get("ClusterConfig") or arguments.get(
+            "ResourceConfig"
+        )
+        if asked:
+            yield SageMakerJob(
+                name=step["Name"],
+                kind=step["Type"],
+                instance=asked["InstanceType"],
+                count=asked["InstanceCount"],
+                volume_gb=asked["VolumeSizeInGB"],
+                most_seconds=arguments["StoppingCondition"]["MaxRuntimeInSeconds"],
+            )
+
+
+def _runs_a_month(expression: str, timezone: str) -> float:
+    """How often a schedule is due in a twelfth of a year."""
+    from localcloud import schedules
+
+    times = schedules.times_of({"ScheduleExpression": expression, "ScheduleExpressionTimezone": timezone})
+    instant, due = 0.0, 0
+    while (following := times.after(instant)) is not None and following <= DAYS_LOOKED_AT * 86400:
+        instant, due = following, due + 1
+    return due / DAYS_LOOKED_AT * 365 / 12
