@@ -8,7 +8,7 @@ AUTHORING := .venv-authoring
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header
 
-.PHONY: help setup demo workshop test terraform-test bench check format lock test-sfn-local pipeline-definition notebooks clean
+.PHONY: help setup demo workshop test terraform-test test-spark bench check format lock test-sfn-local pipeline-definition notebooks clean
 .DEFAULT_GOAL := help
 
 help: ## show the targets
@@ -44,6 +44,14 @@ test: setup $(AUTHORING)/.ready ## all tests
 terraform-test: setup ## apply every Terraform stage to a local cloud, use it, destroy it
 	@TITANIC_REQUIRE_TERRAFORM=1 $(BIN)/python -m pytest tests/terraform
 
+test-spark: $(VENV)/.spark-ready ## prep on Spark and on Polars, compared; needs Java 17, installs pyspark
+	@TITANIC_REQUIRE_SPARK=1 $(BIN)/python -m pytest tests/unit/glue_jobs/test_spark.py
+
+$(VENV)/.spark-ready: $(VENV)/.ready requirements/spark.txt
+	@echo "Installing pyspark, 330 MB"
+	@$(PIP) install --require-hashes --no-build-isolation -r requirements/spark.txt
+	@touch $@
+
 bench: setup ## measure what users wait for; writes docs/performance.md
 	@$(BIN)/python -m benchmarks
 
@@ -70,7 +78,7 @@ notebooks: setup ## write the workshop's notebook again, after a change in its s
 
 lock: setup ## resolve requirements/*.in again
 	$(PIP) install uv
-	cd requirements && for file in local dev authoring; do ../$(LOCK) $$file.in -o $$file.txt; done
+	cd requirements && for file in local dev authoring spark; do ../$(LOCK) $$file.in -o $$file.txt; done
 	cd requirements && for file in authoring-nodeps dataset; do ../$(LOCK) --no-deps $$file.in -o $$file.txt; done
 
 format: setup ## apply the formatter and the safe fixes

@@ -1,7 +1,7 @@
 """Where an engine differs from another: how it reads CSV, runs a lazy frame and writes it.
 
-The rules are in `glue_jobs.transforms` and are the same for all. There is one engine so far, Polars, which
-streams on one machine; a second one needs the three methods of `Engine` and a line in `choose_engine`.
+The rules are in `glue_jobs.transforms` and are the same for all. Polars, which streams on one machine, is
+here; Spark is in `glue_jobs.spark_engine`, which is imported where it is chosen.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from glue_jobs.errors import UnsupportedEngine
 from glue_jobs.source import CheckedFile
 from glue_jobs.transforms import RAGGED, SOURCE, Frame, raw
 
+SPARKS_VARIABLES = {"SPARK_HOME", "PYSPARK_GATEWAY_PORT"}  # the second is set for what spark-submit starts
 ROW = "row"
 PARSER_COMPLAINTS = ("CSV malformed", "could not parse", "invalid utf-8")
 
@@ -39,6 +40,12 @@ class Engine(Protocol):
     def collect(self, frame: Frame) -> list[dict[str, Any]]:
         """The rows of a small frame."""
 
+    def flag(self, frame: Frame, column: str, values: Frame, name: str) -> Frame:
+        """`frame` in its order with a true or false column: whether `column` is one of the few `values`.
+
+        `values` has that column only, without null.
+        """
+
     def write_csv(self, frames: Mapping[str, Frame], *, header: bool) -> None:
         """One CSV per URI; rows keep the order they were read in."""
 
@@ -46,18 +53,21 @@ class Engine(Protocol):
         """`part-00000.csv` … under a folder, without headers; rows keep the order they were read in."""
 
 
-def choose_engine(name: str, environment: Mapping[str, str]) -> Engine:
-    """The engine called `name`; `auto` is Spark where there is a Spark, else Polars.
+def choose_engine(name: str, environment: Mapping[str, str], s3: Any) -> Engine:
+    """The engine called `name`; `auto` is Spark where a Spark runs this script or is installed, else Polars.
 
     Raises:
-        UnsupportedEngine: Spark, which this job cannot use yet.
+        UnsupportedEngine: Spark, where there is no pyspark or no Java.
     """
-    spark = name == "spark" or (name == "auto" and "SPARK_HOME" in environment)
-    if spark:
+    if name == "polars" or (name == "auto" and not SPARKS_VARIABLES & environment.keys()):
+        return PolarsEngine(storage_options(environment))
+    try:
+        from glue_jobs.spark_engine import start_spark_engine
+    except ModuleNotFoundError as error:
         raise UnsupportedEngine(
-            "this job has no Spark engine yet: start it with --engine polars, which streams on one machine"
-        )
-    return PolarsEngine(storage_options(environment))
+            f"{error.name} is not installed here: install requirements/spark.txt, or use --engine polars"
+        ) from error
+    return start_spark_engine(environment, s3)
 
 
 def storage_options(environment: Mapping[str, str]) -> dict[str, str]:
@@ -89,6 +99,10 @@ class PolarsEngine:
     def collect(self, frame: Frame) -> list[dict[str, Any]]:
         with _disagreement():
             return _native(frame).collect(engine="streaming").to_dicts()
+
+    def flag(self, frame: Frame, column: str, values: Frame, name: str) -> Frame:
+        listed = sorted(row[column] for row in self.collect(values))
+        return frame.with_columns((nw.col(column).is_in(listed) if listed else nw.lit(False)).alias(name))
 
     def write_csv(self, frames: Mapping[str, Frame], *, header: bool) -> None:
         sinks = [

@@ -43,14 +43,18 @@ from glue_jobs.source import (
     read_chunks,
 )
 from glue_jobs.transforms import (
+    DUPLICATE,
+    RAGGED_LINE,
     Frame,
     accepted,
     classify,
     duplicate_ids,
     mark_duplicates,
     part,
+    reason_key,
     rejected,
     summary,
+    value,
 )
 
 MODES = ("training", "inference")
@@ -139,9 +143,9 @@ def main(argv: Sequence[str]) -> None:
     """
     arguments = parse_arguments(argv)
     contract = load_contract(arguments.contract)
-    engine = choose_engine(arguments.engine, os.environ)
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    Preparation(arguments, contract, engine, boto3.client("s3", region_name=region), Log()).run()
+    s3 = boto3.client("s3", region_name=region)
+    Preparation(arguments, contract, choose_engine(arguments.engine, os.environ, s3), s3, Log()).run()
 
 
 class Log:
@@ -203,8 +207,8 @@ class Preparation:
 
     def _classify(self, checked: Sequence[CheckedFile]) -> Frame:
         classified = classify(self.engine.scan(checked), self.contract, self.columns)
-        found = self.engine.collect(duplicate_ids(classified, self.contract))
-        return mark_duplicates(classified, self.contract, sorted(row[self.contract.id] for row in found))
+        ids = duplicate_ids(classified, self.contract)
+        return mark_duplicates(self.engine.flag(classified, value(self.contract.id), ids, DUPLICATE))
 
     def _judge(self, classified: Frame, checked: Sequence[CheckedFile], source_sha256: str) -> Report:
         """Count, set the bad rows aside, and stop here when the table cannot be used.
@@ -212,7 +216,11 @@ class Preparation:
         The report is written either way: with the counts a person sees what is wrong.
         """
         [counts] = self.engine.collect(summary(classified, self.contract, self.columns))
-        if counts["rows"] != sum(file.rows for file in checked):
+        ragged = counts[reason_key(RAGGED_LINE)]
+        if (counts["rows"], ragged) != (
+            sum(one.rows for one in checked),
+            sum(len(one.ragged) for one in checked),
+        ):
             raise ParserDisagrees
         headers = list(dict.fromkeys(name for file in checked for name in file.header))
         report = self._about_the_run(headers, source_sha256) | data_report(

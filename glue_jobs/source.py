@@ -16,7 +16,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import ClientError
 
@@ -29,6 +29,9 @@ from glue_jobs.errors import (
     NotUtf8,
     SourceNotFound,
 )
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 CHUNK_BYTES = 1 << 20
 LONGEST_LINE = 10 * CHUNK_BYTES
@@ -71,7 +74,8 @@ class CheckedFile:
     """A CSV known to be one. Row indexes count the records after the header, from 0, blank ones too.
 
     `header` has a name for every field and none twice: columns that the contract does not know may be
-    unnamed or share a name in the file.
+    unnamed or share a name in the file. `spans_lines`: lines cannot be parsed one by one, because a record
+    has several or a field holds a carriage return.
     """
 
     uri: str
@@ -80,6 +84,7 @@ class CheckedFile:
     rows: int
     ragged: Sequence[int]
     blank: Sequence[int]
+    spans_lines: bool = False
 
 
 def find_files(s3: Any, uri: str) -> list[SourceFile]:
@@ -163,7 +168,9 @@ def check_file(
     Raises:
         NotUtf8, NotACsv, MissingHeader, MissingColumn, DuplicateColumn: what they say, with the line.
     """
-    records = _records(uri, _decoded_lines(uri, chunks, digest))
+    returns = _CarriageReturns(chunks)
+    reader = csv.reader(_decoded_lines(uri, returns, digest), strict=True)
+    records = _records(uri, reader)
     before, header = _first_record(records)
     if not before:
         return None
@@ -173,7 +180,8 @@ def check_file(
     for count, record in enumerate(records, start=1):
         if len(record) != len(names):
             (blank if _is_blank(record) else ragged).append(count - 1)
-    return CheckedFile(uri, _unique(names), before, count - len(blank), ragged, blank)
+    spans_lines = returns.found_alone or reader.line_num != before + count
+    return CheckedFile(uri, _unique(names), before, count - len(blank), ragged, blank, spans_lines)
 
 
 def first_line_with_odd_quotes(uri: str, chunks: Iterable[bytes]) -> int | None:
@@ -189,8 +197,24 @@ class _NoDigest:
         """For a reader that needs no hash."""
 
 
-def _records(uri: str, lines: Iterator[str]) -> Iterator[list[str]]:
-    reader = csv.reader(lines, strict=True)
+class _CarriageReturns:
+    """The chunks, and afterwards whether a carriage return stood alone among them, without its line feed."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = chunks
+        self.found_alone = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        carried = b""
+        for chunk in self._chunks:
+            yield chunk
+            if b"\r" in chunk or carried:
+                seen = carried + chunk
+                carried = b"\r" if seen.endswith(b"\r") else b""
+                self.found_alone |= seen.count(b"\r") - len(carried) != seen.count(b"\r\n")
+
+
+def _records(uri: str, reader: Reader) -> Iterator[list[str]]:
     start = 1
     try:
         for record in reader:

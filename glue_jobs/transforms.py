@@ -7,8 +7,9 @@ cast fail.
 Frames have these columns:
 
     scanned     raw/<header> text as read, per source column · source (URI) · ragged (bool)
-    classified  scanned + <column> per contract column, a number or null · reason (text or null) ·
+    classified  scanned + value/<column> per contract column, a number or null · reason (text or null) ·
                 in_validation (bool, null without an id)
+    flagged     classified + duplicate (bool): its id is one of `duplicate_ids`
 """
 
 from __future__ import annotations
@@ -27,15 +28,17 @@ RAGGED = "ragged"
 SOURCE = "source"
 REASON = "reason"
 IN_VALIDATION = "in_validation"
+DUPLICATE = "duplicate"
 RAGGED_LINE = "ragged_line"
 DUPLICATE_ID = "duplicate_id"
 UNREADABLE = {"integer": "not_an_integer", "number": "not_a_number", "category": "unknown_category"}
 
 BLANKS = " \t\r\n\v\f\u00a0"
+# \z and not $: in Java $ also matches before a last line separator, and there are several.
 # Fifteen digits fit a double exactly. 3.0 is an integer: tools that know no missing integers write it so.
-INTEGER_PATTERN = r"^[+-]?[0-9]{1,15}(\.0*)?$"
+INTEGER_PATTERN = r"^[+-]?[0-9]{1,15}(\.0*)?\z"
 INTEGER_TAIL = r"\.0*$"
-NUMBER_PATTERN = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?$"
+NUMBER_PATTERN = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?\z"
 
 LEHMER_MODULUS = 2**31 - 1
 LEHMER_MULTIPLIER = 742_938_285
@@ -45,11 +48,21 @@ REPORT_DECIMALS = 6
 
 def raw(name: str) -> str:
     """The scanned column of a header's name."""
-    return f"raw/{name}"
+    return f"raw/{_plain(name)}"
+
+
+def value(name: str) -> str:
+    """The classified column of a contract column's name."""
+    return f"value/{_plain(name)}"
 
 
 def _text(name: str) -> str:
-    return f"text/{name}"
+    return f"text/{_plain(name)}"
+
+
+def _plain(name: str) -> str:
+    """To Spark a dot is a member's and a backtick quotes: names that are referred to have neither."""
+    return name.replace(".", "/dot/").replace("`", "/backtick/")
 
 
 def classify(scanned: Frame, contract: Contract, columns: Sequence[Column]) -> Frame:
@@ -58,7 +71,7 @@ def classify(scanned: Frame, contract: Contract, columns: Sequence[Column]) -> F
     A duplicate id is not seen here: that needs all rows, see `duplicate_ids`.
     """
     texts = [_trimmed(column.name, contract.missing_values) for column in columns]
-    values = [_value(column).alias(column.name) for column in columns]
+    values = [_value(column).alias(value(column.name)) for column in columns]
     ragged = nw.when(nw.col(RAGGED)).then(nw.lit(RAGGED_LINE))
     faults = [fault for column in columns for fault in _faults(column).values()]
     return (
@@ -66,7 +79,7 @@ def classify(scanned: Frame, contract: Contract, columns: Sequence[Column]) -> F
         .with_columns(*values)
         .with_columns(
             nw.coalesce(ragged, *faults).alias(REASON),
-            is_in_validation(nw.col(contract.id), contract.validation_fraction).alias(IN_VALIDATION),
+            is_in_validation(nw.col(value(contract.id)), contract.validation_fraction).alias(IN_VALIDATION),
         )
     )
 
@@ -77,29 +90,29 @@ def reasons(columns: Sequence[Column]) -> list[str]:
 
 
 def duplicate_ids(classified: Frame, contract: Contract) -> Frame:
-    """One column: the ids that more than one row has. A ragged row's id is not believed."""
-    identity = nw.col(contract.id)
+    """One column, the id's: the ids that more than one row has. A ragged row's id is not believed."""
+    identity = nw.col(value(contract.id))
     return (
         classified.filter(~nw.col(RAGGED), ~identity.is_null())
         .select(identity)
-        .group_by(contract.id)
+        .group_by(value(contract.id))
         .agg(nw.len().alias("rows"))
         .filter(nw.col("rows") > 1)
         .select(identity)
     )
 
 
-def mark_duplicates(classified: Frame, contract: Contract, ids: Sequence[int]) -> Frame:
+def mark_duplicates(flagged: Frame) -> Frame:
     """Quarantine every row of a duplicated id, whatever their order: no row is more right than the other."""
-    if not ids:
-        return classified
-    duplicate = nw.when(nw.col(contract.id).is_in(ids)).then(nw.lit(DUPLICATE_ID))
-    return classified.with_columns(nw.coalesce(nw.col(REASON), duplicate).alias(REASON))
+    duplicate = nw.when(nw.col(DUPLICATE)).then(nw.lit(DUPLICATE_ID))
+    return flagged.with_columns(nw.coalesce(nw.col(REASON), duplicate).alias(REASON))
 
 
 def accepted(classified: Frame, columns: Sequence[Column]) -> Frame:
     """The curated rows: numbers only, missing is null."""
-    return classified.filter(nw.col(REASON).is_null()).select(*(column.name for column in columns))
+    return classified.filter(nw.col(REASON).is_null()).select(
+        *(nw.col(value(column.name)).alias(column.name) for column in columns)
+    )
 
 
 def part(classified: Frame, columns: Sequence[Column], *, validation: bool) -> Frame:
@@ -136,10 +149,10 @@ def summary(classified: Frame, contract: Contract, columns: Sequence[Column]) ->
     for column in columns:
         counts |= _column_summary(column)
     if any(column.name == contract.target for column in columns):
-        for value in contract.column(contract.target).allowed:
-            of_class = nw.col(contract.target) == value
-            counts[class_key(value, validation=False)] = _count(of_class & ~nw.col(IN_VALIDATION), valid=True)
-            counts[class_key(value, validation=True)] = _count(of_class & nw.col(IN_VALIDATION), valid=True)
+        for label in contract.column(contract.target).allowed:
+            of_class = nw.col(value(contract.target)) == label
+            counts[class_key(label, validation=False)] = _count(of_class & ~nw.col(IN_VALIDATION), valid=True)
+            counts[class_key(label, validation=True)] = _count(of_class & nw.col(IN_VALIDATION), valid=True)
     return classified.select(*(expression.alias(name) for name, expression in counts.items()))
 
 
@@ -160,18 +173,19 @@ def class_key(value: int, *, validation: bool) -> str:
 
 
 def _column_summary(column: Column) -> dict[str, nw.Expr]:
-    value = nw.when(nw.col(REASON).is_null()).then(nw.col(column.name))
-    found = {statistic_key(column.name, "missing"): _count(nw.col(column.name).is_null(), valid=True)}
+    number = nw.col(value(column.name))
+    valid = nw.when(nw.col(REASON).is_null()).then(number)
+    found = {statistic_key(column.name, "missing"): _count(number.is_null(), valid=True)}
     if column.type == "category":
         return found | {
-            category_key(column.name, category): _count(nw.col(column.name) == code, valid=True)
+            category_key(column.name, category): _count(number == code, valid=True)
             for category, code in column.encoding.items()
         }
     return found | {
-        statistic_key(column.name, "minimum"): value.min(),
-        statistic_key(column.name, "maximum"): value.max(),
+        statistic_key(column.name, "minimum"): valid.min(),
+        statistic_key(column.name, "maximum"): valid.max(),
         # Threads add in any order; past six decimals a rerun may differ.
-        statistic_key(column.name, "mean"): value.mean().round(REPORT_DECIMALS),
+        statistic_key(column.name, "mean"): valid.mean().round(REPORT_DECIMALS),
     }
 
 
@@ -208,15 +222,15 @@ def _code(text: nw.Expr, encoding: Mapping[str, int]) -> nw.Expr:
 
 def _faults(column: Column) -> dict[str, nw.Expr]:
     """Reason code to an expression that is that code where the row has the fault, else null."""
-    text, value = nw.col(_text(column.name)), nw.col(column.name)
-    conditions: dict[str, nw.Expr] = {UNREADABLE[column.type]: ~text.is_null() & value.is_null()}
+    text, number = nw.col(_text(column.name)), nw.col(value(column.name))
+    conditions: dict[str, nw.Expr] = {UNREADABLE[column.type]: ~text.is_null() & number.is_null()}
     if not column.nullable:
         conditions["missing"] = text.is_null()
     if column.minimum is not None:
-        conditions["below_minimum"] = value < column.minimum
+        conditions["below_minimum"] = number < column.minimum
     if column.maximum is not None:
-        conditions["above_maximum"] = value > column.maximum
+        conditions["above_maximum"] = number > column.maximum
     if column.allowed:
-        conditions["not_allowed"] = ~value.is_in(column.allowed)
+        conditions["not_allowed"] = ~number.is_in(column.allowed)
     coded = {f"{column.name}.{fault}": condition for fault, condition in conditions.items()}
     return {code: nw.when(condition).then(nw.lit(code)) for code, condition in coded.items()}

@@ -26,5 +26,6 @@ locals {
     monitoring   = { prefix = "monitoring/", days = 90 }
     predictions  = { prefix = "predictions/", days = 730 }
     quarantine   = { prefix = "quarantine/", days = 90 }
+    staging      = { prefix = "staging/", days = 7 }
   }
 }

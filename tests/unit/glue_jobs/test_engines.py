@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,17 +30,22 @@ def test_the_endpoint_of_s3_goes_before_the_endpoint_of_all() -> None:
     assert options == {"aws_endpoint_url": "https://b"}
 
 
-@pytest.mark.parametrize(("name", "environment"), [("spark", {}), ("auto", {"SPARK_HOME": "/opt/spark"})])
-def test_spark_is_refused_by_name_until_there_is_an_engine_for_it(
-    name: str, environment: dict[str, str]
+@pytest.mark.parametrize(
+    ("name", "environment"),
+    [("spark", {}), ("auto", {"SPARK_HOME": "/opt/spark"}), ("auto", {"PYSPARK_GATEWAY_PORT": "25333"})],
+)
+def test_spark_is_chosen_by_name_or_where_it_runs_and_says_when_it_is_not_installed(
+    name: str, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UnsupportedEngine, match="--engine polars"):
-        choose_engine(name, environment)
+    monkeypatch.setitem(sys.modules, "pyspark.sql", None)
+    monkeypatch.delitem(sys.modules, "glue_jobs.spark_engine", raising=False)
+    with pytest.raises(UnsupportedEngine, match=r"pyspark.* is not installed .* or use --engine polars"):
+        choose_engine(name, environment, None)
 
 
 @pytest.mark.parametrize(("name", "environment"), [("auto", {}), ("polars", {"SPARK_HOME": "/opt/spark"})])
 def test_polars_is_the_engine_of_one_machine(name: str, environment: dict[str, str]) -> None:
-    assert isinstance(choose_engine(name, environment), PolarsEngine)
+    assert isinstance(choose_engine(name, environment, None), PolarsEngine)
 
 
 def checked(path: Path, header: tuple[str, ...], **more: object) -> CheckedFile:

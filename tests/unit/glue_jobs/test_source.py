@@ -60,6 +60,21 @@ def test_pieces_may_break_anywhere(size: int) -> None:
     assert (found.rows, list(found.blank), list(found.ragged)) == (3, [1], [2])
 
 
+@pytest.mark.parametrize("size", [1, 2, 1 << 20])
+@pytest.mark.parametrize(
+    ("data", "spans_lines"),
+    [
+        ("Id,Sex,Age\r\n1,m,3\r\n\r\n2,f\r\n", False),
+        ("\n\nId,Sex,Age\n1,m,3", False),
+        ('Id,Sex,Age\n1,"m\nf",3\n', True),
+        ('Id,"Se\nx",Sex,Age\n1,,m,3\n', True),
+        ('Id,Sex,Age\r\n1,"m\rf",3\r\n', True),
+    ],
+)
+def test_says_whether_each_line_is_a_record(data: str, spans_lines: bool, size: int) -> None:
+    assert check(data, size).spans_lines == spans_lines
+
+
 def test_blanks_around_header_names_do_not_count() -> None:
     assert check(" Id ,Sex\t,Age\n1,male,2\n").header == ("Id", "Sex", "Age")
 

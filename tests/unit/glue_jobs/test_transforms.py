@@ -13,7 +13,9 @@ import polars as pl
 import pytest
 
 from glue_jobs.contract import Contract
+from glue_jobs.engines import PolarsEngine
 from glue_jobs.transforms import (
+    DUPLICATE,
     RAGGED,
     SOURCE,
     Frame,
@@ -27,6 +29,7 @@ from glue_jobs.transforms import (
     reasons,
     rejected,
     summary,
+    value,
 )
 
 GOOD = {
@@ -60,8 +63,8 @@ def classified(contract: Contract) -> Classify:
 
     def run(rows: Iterable[Mapping[str, str]], ragged: Sequence[int] = ()) -> Frame:
         frame = classify(scanned(rows, ragged), contract, contract.columns)
-        ids = [found["PassengerId"] for found in collect(duplicate_ids(frame, contract))]
-        return mark_duplicates(frame, contract, ids)
+        ids = duplicate_ids(frame, contract)
+        return mark_duplicates(PolarsEngine({}).flag(frame, value(contract.id), ids, DUPLICATE))
 
     return run
 
