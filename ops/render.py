@@ -15,7 +15,7 @@ from ops.alerts import Alert
 from ops.endpoints import Endpoint
 from ops.history import Row, in_words
 from ops.pipeline import Step
-from ops.predictions import Drift
+from ops.predictions import Drift, Shift
 from ops.registry import METRICS, ModelVersion
 from ops.report import RunReport
 from ops.run_logs import Line
@@ -306,15 +306,26 @@ def _drift(console: Console, drift: Drift) -> None:
         return
     if not drift.above_threshold:
         most = drift.shifts[0]
-        said = f"{most.variable} moved most, {number(most.psi)}; from {drift.threshold} on a warning is sent"
+        said = f"{most.variable} moved most, {number(most.psi)}; {_why_no_warning(most, drift.threshold)}"
         console.print(Text.assemble("No drift", (f" (population stability index: {said})", "dim")))
         return
-    table = plain_table("variable", ">PSI", ">chance", "")
+    table = plain_table("variable", ">PSI", ">noise", "")
     for shift in drift.shifts:
-        verdict = Text("drift", "yellow") if shift.above else Text("")
+        verdict = Text("above", "yellow") if shift.above else Text(_not_above(shift, drift.threshold))
         table.add_row(shift.variable, number(shift.psi), number(shift.noise), verdict)
     console.print(Text(f"Drift: the batch is not like the training data (above {drift.threshold})", "yellow"))
     console.print(table)
+
+
+def _why_no_warning(most: Shift, threshold: float) -> str:
+    if most.psi > threshold:
+        return f"that is chance: so few rows differ by up to {number(most.noise)} anyway"
+    return f"from {threshold} on a warning is sent"
+
+
+def _not_above(shift: Shift, threshold: float) -> str:
+    """The words of the alert's own table."""
+    return "chance" if shift.psi > threshold else "ok"
 
 
 def _places(told: RunReport) -> list[tuple[str, str]]:

@@ -310,12 +310,12 @@ def _model(target: Target, package_arn: str | None) -> registry.ModelVersion | N
 
 def _locations(bucket: str, run: Run, history: History, manifest: Mapping[str, Any] | None) -> dict[str, str]:
     """What the run left under the project's bucket; only what is there."""
-    prepared = history.data.get("prepare") or (manifest or {}).get("data")
     data = (manifest or {}).get("data") or {}
+    prepared = history.data.get("prepare") or data.get("data_sha256")  # a refused table has a report, no hash
     here = f"s3://{bucket}"
     return _present(
         manifest=f"{here}/runs/{run.run_id}/manifest.json" if manifest else None,
-        data_report=f"{here}/runs/{run.run_id}/data_report.json" if prepared else None,
+        data_report=f"{here}/runs/{run.run_id}/data_report.json" if prepared or data else None,
         curated=f"{here}/curated/runs/{run.run_id}/" if prepared else None,
         quarantine=f"{here}/quarantine/{run.run_id}/" if data.get("rows_quarantined") else None,
     )

@@ -1,7 +1,7 @@
 """Everything a run printed, wherever it ran: Lambdas, the Glue job, SageMaker's jobs, in time order.
 
 Glue and SageMaker name a log stream after the job, so the run's own streams are known. A Lambda's stream
-is shared by its invocations: those of the run's time are taken, except the ones that name another run.
+is shared by its invocations: those that name the run are taken, and those of its time that name none.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -30,7 +30,10 @@ _SETTLING = timedelta(minutes=2)
 """Logs of a run's last moments arrive, and are stamped, a little after it."""
 _FOLLOW_SECONDS = 0.2
 """A look at a run's logs is a dozen requests: on a laptop they must leave time for the run itself."""
+_CLOCKS = timedelta(seconds=1)
+"""Step Functions and Lambda need not agree to the millisecond."""
 _RUN_IDS = re.compile(r"\b\d{8}-[0-9a-f]{10}\b")
+_BOUND_RUN_IDS = re.compile(rf'"run_id": ?"({_RUN_IDS.pattern})"')
 
 
 class GroupNotFound(OpsError):
@@ -134,17 +137,27 @@ def read(target: Target, source: Source) -> Iterator[Line]:
 
 
 def only_of_run(lines: Iterable[Line], run: Run) -> list[Line]:
-    """The lines of those Lambda invocations that do not speak of another run alone.
+    """The lines of those Lambda invocations that were the run's."""
+    return [line for invocation in invocations(lines) if _is_of_run(invocation, run) for line in invocation]
 
-    One that names no run is kept: it may be the one that could not even begin.
+
+def _is_of_run(invocation: Sequence[Line], run: Run) -> bool:
+    """What it logged as its run counts first, then which runs it speaks of.
+
+    One that names none did its work in silence, or could not even begin: its time must do.
     """
-    kept: list[Line] = []
-    for invocation in invocations(lines):
-        text = "\n".join(line.message for line in invocation)
-        named = set(_RUN_IDS.findall(text))
-        if not named or run.run_id in named or run.execution_arn in text:
-            kept += invocation
-    return kept
+    text = "\n".join(line.message for line in invocation)
+    named = set(_BOUND_RUN_IDS.findall(text)) or set(_RUN_IDS.findall(text))
+    if named or run.execution_arn in text:
+        return run.run_id in named or run.execution_arn in text
+    return invocation[0].time <= _last_silent_start(run)
+
+
+def _last_silent_start(run: Run) -> datetime:
+    """A run that was ended from outside is recorded after its end."""
+    if not run.stopped_at:
+        return datetime.max.replace(tzinfo=UTC)
+    return run.stopped_at + (_SETTLING if run.status in {"ABORTED", "TIMED_OUT"} else _CLOCKS)
 
 
 def invocations(lines: Iterable[Line]) -> Iterator[list[Line]]:

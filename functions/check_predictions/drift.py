@@ -40,7 +40,7 @@ class Bins(StrictModel):
 
 
 class Baseline(StrictModel):
-    """`baseline.json` of `pipeline_code/baseline.py`: `features` in the order of the batch's columns."""
+    """`baseline.json` of `pipeline_code/drift_baseline.py`: `features` in the order of the columns."""
 
     version: int
     rows: int

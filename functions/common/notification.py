@@ -179,8 +179,8 @@ def _where(manifest: Manifest, manifest_uri: str) -> str:
 
 
 def _runbook(manifest: Manifest) -> str | None:
-    """For runs that ended badly, and for predictions that somebody should look at."""
-    if manifest["failure"]:
+    """For runs that ended badly or without a model, and for predictions that somebody should look at."""
+    if manifest["failure"] or manifest["outcome"] == "rejected":
         return runbook(RUNBOOKS[manifest["kind"]])
     drifted = (manifest.get("drift") or {}).get("above_threshold")
     return runbook("drift-warning") if drifted else None

@@ -21,7 +21,7 @@ def runs(
     env: Env = "dev",
     profile: Profile = None,
 ) -> None:
-    """List training runs: status, decision, duration.
+    """List runs of every kind: status, decision, duration.
 
     \b
     Examples:

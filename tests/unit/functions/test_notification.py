@@ -174,6 +174,7 @@ def test_a_value_just_below_its_threshold_does_not_read_as_the_threshold() -> No
     missed = [{"metric": "f1", "value": 0.69999, "threshold": 0.7, "passed": False}]
     told = build_notification(manifest("rejected", checks=missed), URI, "dev")
     assert told.subject == "[dev] Model rejected: f1 0.6999 is below 0.7000"
+    assert "docs/runbooks/retrain-failed.md" in told.message
 
 
 def test_published_predictions_say_how_many_where_and_of_which_version() -> None:

@@ -134,6 +134,16 @@ def test_a_published_run_tells_how_many_the_first_of_them_and_where(aws: Target,
     assert json.loads(json.dumps(found.to_json()))["predictions"]["head"][1] == ["892", "0.1254321"]
 
 
+def test_few_rows_that_differ_by_chance_are_said_to_as_in_the_alert(aws: Target) -> None:
+    few = document()
+    few["predictions"]["drift"]["features"]["Age"] = {"psi": 0.7431, "noise": 1.3731, "above": False}
+    text = told(RunReport(run(), drift=parse_drift(few)))
+
+    assert "No drift (population stability index: Age moved most, 0.743; that is chance" in text
+    assert "so few rows differ by up to 1.373 anyway" in text
+    assert "a warning is sent" not in text
+
+
 def test_drift_is_told_variable_by_variable(aws: Target) -> None:
     text = told(RunReport(run(), drift=parse_drift(document(above=True))))
 

@@ -156,6 +156,22 @@ def test_a_failure_is_told_in_the_words_of_the_manifest(aws: Target, states: Any
     assert f"titanic logs {run.run_id}" in text
 
 
+def test_a_refused_table_left_a_report_and_a_quarantine_and_no_curated_table(
+    aws: Target, states: Any, put_manifest: Any
+) -> None:
+    run = failed_run(aws, states)
+    put_manifest(run.run_id, data={"rows_in": 9, "rows_quarantined": 9, "data_sha256": None})
+    assert list(gather(aws, run).locations) == ["manifest", "data_report", "quarantine"]
+
+
+def test_a_run_that_failed_after_its_tables_were_written_says_where_they_are(
+    aws: Target, states: Any, put_manifest: Any
+) -> None:
+    run = failed_run(aws, states)
+    put_manifest(run.run_id, data={"rows_quarantined": 0, "data_sha256": "ab"})
+    assert list(gather(aws, run).locations) == ["manifest", "data_report", "curated"]
+
+
 def test_a_failed_pipeline_step_is_named_rather_than_the_state_that_noticed(
     aws: Target, states: Any, put_manifest: Any
 ) -> None:

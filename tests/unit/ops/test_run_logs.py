@@ -115,6 +115,24 @@ def test_an_invocation_that_could_not_even_begin_is_kept() -> None:
     assert len(only_of_run(lines, run())) == 2
 
 
+def test_the_run_that_an_invocation_logs_as_its_own_counts() -> None:
+    refused = f'{{"message": "{RUN} is running", "run_id": "{OTHER}"}}'
+
+    assert only_of_run([line("START RequestId: a"), line(refused)], run()) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "at", "kept"),
+    [("SUCCEEDED", 9.5, 2), ("SUCCEEDED", 30, 0), ("ABORTED", 30, 2), ("TIMED_OUT", 30, 2)],
+)
+def test_a_silent_invocation_after_the_end_is_the_next_runs_or_records_a_stopped_one(
+    status: str, at: float, kept: int
+) -> None:
+    lines = [line("START RequestId: a", at=at), line("END RequestId: a", at=at)]
+
+    assert len(only_of_run(lines, run(status))) == kept
+
+
 def test_invocations_of_two_streams_are_not_mixed() -> None:
     lines = [line("START RequestId: a", "1"), line("START RequestId: b", "2"), line("a", "1"), line("b", "2")]
 
