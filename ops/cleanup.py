@@ -18,21 +18,24 @@ def clean_up(target: Target, name: str) -> list[str]:
             f"Promotion {going.run_id} goes on and uses {name}: answer its gate with `titanic confirm "
             f"{going.run_id}` or `titanic decline {going.run_id}`, or wait for its end."
         )
-    sagemaker = target.client("sagemaker")
     found = endpoints.find_endpoint(target, name)
     if found is None:
         return []
     endpoints.delete_endpoint(target, name)
-    removed = [name]
     # A deployment's configuration and model bear one name.
-    removals: list[tuple[str, Callable[[], object]]] = [
-        (
-            f"endpoint-config/{found.config}",
-            lambda: sagemaker.delete_endpoint_config(EndpointConfigName=found.config),
-        ),
-        (f"model/{found.config}", lambda: sagemaker.delete_model(ModelName=found.config)),
-    ]
-    return removed + [what for what, remove in removals if _gone(remove)]
+    config = [f"endpoint-config/{found.config}"] if delete_config(target, found.config) else []
+    model = [f"model/{found.config}"] if delete_model(target, found.config) else []
+    return [name, *config, *model]
+
+
+def delete_config(target: Target, name: str) -> bool:
+    """Whether there was such a configuration to delete."""
+    return _gone(lambda: target.client("sagemaker").delete_endpoint_config(EndpointConfigName=name))
+
+
+def delete_model(target: Target, name: str) -> bool:
+    """Whether there was such a model to delete."""
+    return _gone(lambda: target.client("sagemaker").delete_model(ModelName=name))
 
 
 def _gone(remove: Callable[[], object]) -> bool:

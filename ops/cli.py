@@ -19,6 +19,7 @@ from ops.commands import (
     endpoints,
     logs,
     models,
+    orphans,
     predict,
     promote,
     runs,
@@ -84,6 +85,7 @@ app.command()(endpoints.invoke)
 app.command()(endpoints.rollback)
 app.command()(endpoints.cleanup)
 app.command()(cost.cost)
+app.command()(orphans.orphans)
 app.command()(logs.logs)
 app.command()(alerts.alerts)
 app.add_typer(schedule.app, name="schedule")

@@ -179,17 +179,22 @@ def _parse(target: Target, found: Mapping[str, Any]) -> Endpoint:
 
 
 def _variant(target: Target, config: str) -> Mapping[str, Any]:
-    """The configuration's variant; empty where somebody has deleted the configuration."""
+    """The configuration's one variant; empty where somebody has deleted the configuration."""
+    return next(iter(variants_of(target, config)), {})
+
+
+def variants_of(target: Target, config: str) -> list[Mapping[str, Any]]:
+    """What a configuration serves; nothing where somebody has deleted it."""
     from botocore.exceptions import ClientError
 
     try:
         found = target.client("sagemaker").describe_endpoint_config(EndpointConfigName=config)
     except ClientError as error:
         if error_code(error) in ABSENT:
-            return {}
+            return []
         raise
-    variant: Mapping[str, Any] = found["ProductionVariants"][0]
-    return variant
+    variants: list[Mapping[str, Any]] = found["ProductionVariants"]
+    return variants
 
 
 def model_package_of(target: Target, model: str) -> str | None:

@@ -61,14 +61,7 @@ def find_waiting(target: Target, wanted: str) -> Run:
 
 def running(target: Target) -> list[Run]:
     """The promotions that go on, newest first."""
-    pages = (
-        target.client("stepfunctions")
-        .get_paginator("list_executions")
-        .paginate(stateMachineArn=runs.state_machine_arn(target, runs.PROMOTION), statusFilter="RUNNING")
-    )
-    arns = [found["executionArn"] for page in pages for found in page["executions"]]
-    found = [runs.describe_run(target, arn) for arn in arns]
-    return sorted((run for run in found if run.running), key=lambda run: run.started_at, reverse=True)
+    return runs.running(target, runs.PROMOTION)
 
 
 def answer(target: Target, run: Run, reason: str | None, *, confirmed: bool) -> Answer:

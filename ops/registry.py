@@ -80,6 +80,13 @@ def list_versions(target: Target, limit: int) -> tuple[list[ModelVersion], int]:
         return list(pool.map(lambda arn: describe_version(target, arn), arns)), len(summaries)
 
 
+def newest_approved(target: Target) -> str | None:
+    """ARN of the version that the next batch run predicts with."""
+    approved = [each for each in _summaries(target) if each["ModelApprovalStatus"] == APPROVED]
+    newest = max(approved, key=lambda each: int(each["ModelPackageVersion"]), default=None)
+    return str(newest["ModelPackageArn"]) if newest else None
+
+
 def describe_version(target: Target, arn: str) -> ModelVersion:
     """The version with this ARN."""
     return parse_version(target.client("sagemaker").describe_model_package(ModelPackageName=arn))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ops import endpoints, runs
 from ops.endpoints import Endpoint
 from ops.errors import NothingToRollBackTo, OpsError
 from ops.target import Target
+
+if TYPE_CHECKING:
+    from functions.common.serving_history import ServingHistory
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,9 @@ def roll_back(target: Target, name: str, reason: str | None) -> Rollback:
     Raises `EndpointNotFound`, `EndpointBusy`, `NothingToRollBackTo`, and `OpsError` where SageMaker did not
     stay on it.
     """
-    from functions.common.serving_history import ServingHistory
-
     now = endpoints.describe_endpoint(target, name)
     endpoints.refuse_while_changing(now)
-    history = ServingHistory(target.client("s3"), target.names["data_bucket"], name)
+    history = history_of(target, name)
     entry = _present(history.deployments(), now)
     previous = entry["previous_endpoint_config_name"]
     target.client("sagemaker").update_endpoint(EndpointName=name, EndpointConfigName=previous)
@@ -68,11 +69,21 @@ def roll_back(target: Target, name: str, reason: str | None) -> Rollback:
     return done
 
 
+def history_of(target: Target, name: str) -> ServingHistory:
+    """What an endpoint was given, and what came of it."""
+    from functions.common.serving_history import ServingHistory
+
+    return ServingHistory(target.client("s3"), target.names["data_bucket"], name)
+
+
+def deployment_of(deployments: list[dict[str, Any]], config: str) -> dict[str, Any] | None:
+    """The newest deployment of a configuration: it knows which one came before."""
+    return next((each for each in reversed(deployments) if each["endpoint_config_name"] == config), None)
+
+
 def _present(deployments: list[dict[str, Any]], now: Endpoint) -> dict[str, Any]:
     """The deployment that the endpoint serves. Raises `NothingToRollBackTo`."""
-    found: dict[str, Any] | None = next(
-        (each for each in reversed(deployments) if each["endpoint_config_name"] == now.config), None
-    )
+    found = deployment_of(deployments, now.config)
     if found is None:
         raise NothingToRollBackTo(
             f"Endpoint {now.name} serves {now.config}, which no promotion put there, so it is not known what "

@@ -111,6 +111,18 @@ def latest_runs(target: Target, limit: int) -> list[Run]:
     return sorted(runs, key=lambda run: run.started_at, reverse=True)
 
 
+def running(target: Target, kind: str) -> list[Run]:
+    """The runs of a kind that go on, newest first."""
+    pages = (
+        target.client("stepfunctions")
+        .get_paginator("list_executions")
+        .paginate(stateMachineArn=state_machine_arn(target, kind), statusFilter="RUNNING")
+    )
+    arns = [found["executionArn"] for page in pages for found in page["executions"]]
+    found = [describe_run(target, arn) for arn in arns]
+    return sorted((run for run in found if run.running), key=lambda run: run.started_at, reverse=True)
+
+
 def find_run(target: Target, wanted: str) -> Run:
     """The run with this run id, execution name or execution ARN. Raises `RunNotFound`."""
     run_id = _RUN_ID.fullmatch(wanted)

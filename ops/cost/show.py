@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from rich.table import Table
 
 from ops.cost.estimate import MonthPart, RunCost
 from ops.cost.prices import Line, Prices, price_file, total
 from ops.cost.scale import Limit, Part
+from ops.orphans import Orphan, age
 from ops.render import plain_table
 
 SERVICES = ("Glue", "SageMaker", "Step Functions", "Lambda")
@@ -74,6 +76,14 @@ def limits_table(limits: Iterable[Limit], rows: float) -> Table:
         mark = "too few" if limit.most_rows < rows else ""
         of = limit.of.replace("_", " ")
         table.add_row(f"{limit.most_rows / 1e6:,.0f}", mark, of, limit.what, limit.setting)
+    return table
+
+
+def orphans_table(found: Iterable[Orphan], now: datetime) -> Table:
+    table = plain_table("kind", "name", "age", ">USD a month", "why")
+    for orphan in found:
+        usd = "not priced" if orphan.usd_a_month is None else f"{orphan.usd_a_month:.2f}"
+        table.add_row(orphan.kind, orphan.name, age(orphan.created_at, now), usd, orphan.why)
     return table
 
 

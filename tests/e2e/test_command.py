@@ -229,7 +229,7 @@ def _read_until(process: subprocess.Popen[str], moment: str) -> str:
 def test_help_has_examples_for_every_command(titanic: Titanic) -> None:
     names = [
         *("up", "down", "demo", "train", "predict", "runs", "models", "approve", "reject", "logs"),
-        *("alerts", "schedule", "cost"),
+        *("alerts", "schedule", "cost", "orphans"),
     ]
     pages: dict[str, Any] = {name: titanic(name, "--help").stdout for name in names}
     assert [name for name, page in pages.items() if f"titanic {name}" not in page] == []

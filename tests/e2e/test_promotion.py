@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud import control
-from ops import endpoints, gate, rollback, runs
+from ops import endpoints, gate, orphans, rollback, runs
 from ops.errors import GateClosed, NothingToRollBackTo
 from ops.target import LOCAL_CREDENTIALS, Choice, Target, open_target
 
@@ -276,6 +276,23 @@ def test_at_night_staging_goes_unless_a_promotion_needs_it(here: Promotions, sec
         assert endpoints.find_endpoint(here.target, STAGING)
         assert night(here) == "stopped"
     assert night(here) == "nothing_to_stop"
+
+
+def test_what_nothing_refers_to_is_found_and_deleted_and_prod_stays(here: Promotions, second: str) -> None:
+    sagemaker = here.project.aws("sagemaker")
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=here.prod().config)
+    names = {f"{STAGING}-v1-{number:010d}" for number in range(101)}  # more than a page
+    for name in names:
+        sagemaker.create_endpoint_config(
+            EndpointConfigName=name, ProductionVariants=config["ProductionVariants"]
+        )
+    with here.untouched_prod():
+        found = orphans.find_orphans(here.target)
+        assert names <= {orphan.name for orphan in found}
+        assert here.prod().config not in {orphan.name for orphan in found}
+        assert orphans.delete(here.target, found) == found
+        assert orphans.find_orphans(here.target) == []
+        assert here.ask()
 
 
 def test_endpoints_come_back_with_the_cloud(here: Promotions, first: Any) -> None:
