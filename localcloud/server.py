@@ -54,8 +54,10 @@ def install_plugins() -> None:
         events,
         glue,
         lambda_,
+        metric_filters,
         metrics,
         paths,
+        queues,
         ranges,
         sagemaker,
         sagemaker_runtime,
@@ -63,6 +65,7 @@ def install_plugins() -> None:
         sqs,
         step_functions,
         waits,
+        what_if,
     )
 
     for plugin in (
@@ -77,7 +80,10 @@ def install_plugins() -> None:
         sqs,
         metrics,
         embedded_metrics,
+        metric_filters,
         alarms,
+        queues,
+        what_if,
         waits,
         checksums,
         ranges,
@@ -91,6 +97,8 @@ async def serve(here: Settings) -> None:
     from hypercorn.config import Config
     from ministack.app import app
 
+    from localcloud.plugins import alarms
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -99,6 +107,7 @@ async def serve(here: Settings) -> None:
     async def until_stopped() -> None:
         _write_state_file(here)
         _warm_up()
+        alarms.judge_on_its_own.start()
         await stop.wait()
         (here.home / STATE_FILE).unlink(missing_ok=True)
         await asyncio.to_thread(quiesce, here)
@@ -113,9 +122,10 @@ async def serve(here: Settings) -> None:
 
 def quiesce(here: Settings) -> None:
     """Ends all work while the APIs still answer, then saves what MiniStack does not save itself."""
-    from localcloud.plugins import events, glue, lambda_, sagemaker, scheduler, step_functions
+    from localcloud.plugins import alarms, events, glue, lambda_, sagemaker, scheduler, step_functions
 
     scheduler.timekeeper.stop()
+    alarms.judge_on_its_own.stop()
     events.stopping.set()
     step_functions.abort_running()
     glue.stop_all()

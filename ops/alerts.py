@@ -50,8 +50,11 @@ def parse_alert(message: Mapping[str, Any]) -> Alert:
     """
     said = _envelope(message["Body"])
     text = _unquoted(str(said.get("Message", message["Body"])))
-    first, _, rest = text.partition("\n")
     subject = said.get("Subject")
+    alarm = _json_object(text)
+    if "AlarmName" in alarm:
+        subject, text = _of_alarm(alarm)
+    first, _, rest = text.partition("\n")
     return Alert(
         message_id=str(said.get("MessageId") or message["MessageId"]),
         sent_at=datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC),
@@ -141,9 +144,22 @@ def _unquoted(text: str) -> str:
     return "\n".join(line[1:-1] for line in lines) if quoted else text
 
 
+def _of_alarm(said: Mapping[str, Any]) -> tuple[str, str]:
+    """Subject and text of what CloudWatch says of an alarm, which is JSON: its description is for people."""
+    subject = f"{said['NewStateValue']}: {said['AlarmName']}"
+    description = str(said.get("AlarmDescription") or "")
+    reason = f"Since {said.get('StateChangeTime')}: {said.get('NewStateReason')}"
+    return subject, "\n".join([*description.splitlines(), reason])
+
+
 def _envelope(body: str) -> Mapping[str, Any]:
+    loaded = _json_object(body)
+    return loaded if "Message" in loaded else {}
+
+
+def _json_object(text: str) -> Mapping[str, Any]:
     try:
-        loaded = json.loads(body)
+        loaded = json.loads(text)
     except json.JSONDecodeError:
         return {}
-    return loaded if isinstance(loaded, dict) and "Message" in loaded else {}
+    return loaded if isinstance(loaded, dict) else {}

@@ -16,6 +16,7 @@ from ops.commands import (
     alerts,
     cost,
     demo,
+    drill,
     endpoints,
     logs,
     models,
@@ -88,6 +89,7 @@ app.command()(cost.cost)
 app.command()(orphans.orphans)
 app.command()(logs.logs)
 app.command()(alerts.alerts)
+app.command()(drill.drill)
 app.add_typer(schedule.app, name="schedule")
 
 

@@ -12,6 +12,8 @@
     ├── ModelRefused             the model behind an endpoint did not answer
     ├── PriceUnknown             the price table lacks what the project uses
     ├── RegionNotPriced          the price table lacks the region
+    ├── DrillImpossible          the alarm cannot be provoked here, or not now
+    ├── DrillFailed              it was provoked and stayed silent: the alarm is at fault
     ├── NotDeployed              the cloud answers, the project is not in it
     ├── Refused                  the cloud answered no: permissions, throttling, a bad request
     ├── NoCloud         exit 3   none chosen, none reachable, or no usable credentials
@@ -85,6 +87,14 @@ class PriceUnknown(OpsError):
 
 class RegionNotPriced(OpsError):
     """The price table has no column for the region."""
+
+
+class DrillImpossible(OpsError):
+    """What a drill would have to break is not there, or must not be broken."""
+
+
+class DrillFailed(OpsError):
+    """What an alarm watches has happened, and it did not turn red or nobody was told."""
 
 
 class NotDeployed(OpsError):

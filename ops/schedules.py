@@ -29,6 +29,11 @@ class Schedule:
         """The state machine's name."""
         return self.target_arn.rpartition(":")[2]
 
+    @property
+    def overdue_alarm(self) -> str | None:
+        """The alarm that says when its machine has not succeeded for too long."""
+        return f"{self.starts}-overdue" if ":states:" in self.target_arn else None
+
     def to_json(self) -> dict[str, str]:
         return {**vars(self), "starts": self.starts}
 
@@ -42,13 +47,20 @@ def list_schedules(target: Target) -> list[Schedule]:
 
 
 def set_state(target: Target, wanted: str, state: str) -> tuple[Schedule, bool]:
-    """Switches a schedule on or off: the schedule, and whether that changed it. Raises `ScheduleNotFound`."""
+    """Switches a schedule on or off: the schedule, and whether that changed it. Raises `ScheduleNotFound`.
+
+    Whether people are told of a machine that is overdue follows its schedule.
+    """
     found = find_schedule(target, wanted)
     if found.state == state:
         return found, False
     deployed = _describe(target, found.deployed_name)
     # An update replaces the whole schedule, so all of it is sent back.
     target.client("scheduler").update_schedule(**_settable(target, deployed) | {"State": state})
+    if found.overdue_alarm:
+        cloudwatch = target.client("cloudwatch")
+        switch = cloudwatch.enable_alarm_actions if state == ENABLED else cloudwatch.disable_alarm_actions
+        switch(AlarmNames=[found.overdue_alarm])
     return _parse(target, _describe(target, found.deployed_name)), True
 
 

@@ -3,8 +3,8 @@
 - an alarm watches the metric with its own dimensions, not every metric of that name;
 - each period is judged by itself, and `DatapointsToAlarm` of the last `EvaluationPeriods` must breach;
 - periods without data are treated as `TreatMissingData` says, so an alarm can end;
-- an alarm is judged when somebody looks at it, too, not only when data comes in; a state set by hand
-  (`SetAlarmState`) lasts for a period, until when CloudWatch would judge the alarm again.
+- an alarm is judged when somebody looks at it, too, and every few seconds, not only when data comes in; a
+  state set by hand (`SetAlarmState`) lasts for a period, until when CloudWatch would judge the alarm again.
 
 Periods are counted back from now instead of from whole minutes. Registration points:
 `cloudwatch._evaluate_alarm`, `_describe_alarms`, `_set_alarm_state`.
@@ -12,10 +12,18 @@ Periods are counted back from now instead of from whole minutes. Registration po
 
 from __future__ import annotations
 
+import logging
 import operator
+import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
+
+from localcloud.settings import settings
+
+logger = logging.getLogger("localcloud.alarms")
+
+JUDGED_EVERY_SECONDS = 10.0
 
 Alarm = dict[str, Any]
 Point = dict[str, Any]
@@ -27,6 +35,8 @@ _BREACHES: dict[str, Callable[[float, float], bool]] = {
     "LessThanOrEqualToThreshold": operator.le,
 }
 _held: dict[str, float] = {}  # until when states set by hand last, by alarm
+_ahead: dict[str, float] = {}  # seconds from now as of which alarms are judged, by alarm: see `what_if`
+_judging = threading.RLock()  # so that a change of state is seen, and told, once
 _MISSING_IS = {"breaching": True, "notBreaching": False}  # otherwise a period without data is left out
 
 
@@ -36,10 +46,12 @@ def judge(original: Callable[[Alarm], None]) -> Callable[[Alarm], None]:
     def evaluate(alarm: Alarm) -> None:
         if time.time() < _held.get(alarm["AlarmArn"], 0):
             return
-        if alarm.get("MetricName") and alarm.get("ComparisonOperator") in _BREACHES:
-            _move(alarm, *verdict(alarm, _points(alarm), time.time()))
-        else:
-            original(alarm)
+        with _judging:
+            if alarm.get("MetricName") and alarm.get("ComparisonOperator") in _BREACHES:
+                moment = time.time() + _ahead.get(alarm["AlarmName"], 0.0)
+                _move(alarm, *verdict(alarm, _points(alarm), moment))
+            else:
+                original(alarm)
 
     return evaluate
 
@@ -69,6 +81,43 @@ def hold(set_state: Callable[..., Any]) -> Callable[..., Any]:
         return set_state(params, given, *encoding, **options)
 
     return set_alarm_state
+
+
+def look_ahead(names: Iterable[str], seconds: float) -> None:
+    """From now on these alarms are judged as of so many seconds later; 0: as of now again."""
+    from ministack.services import cloudwatch
+
+    for name in names:
+        _ahead[name] = seconds
+    cloudwatch._evaluate_all_alarms()
+
+
+class Judge:
+    """Judges all alarms every few seconds: silence brings no data that would have them judged."""
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="alarms", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _run(self) -> None:
+        from ministack.core.responses import set_request_account_id, set_request_region
+        from ministack.services import cloudwatch
+
+        set_request_account_id(settings().account_id)
+        set_request_region(settings().region)
+        while not self._stopped.wait(JUDGED_EVERY_SECONDS):
+            try:
+                cloudwatch._evaluate_all_alarms()
+            except Exception:
+                logger.exception("alarms could not be judged")
+
+
+judge_on_its_own = Judge()
 
 
 def verdict(alarm: Alarm, points: Iterable[Point], now: float) -> tuple[str, str]:

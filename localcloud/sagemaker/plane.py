@@ -19,6 +19,7 @@ from localcloud.sagemaker.errors import ValidationError
 from localcloud.sagemaker.events import Events
 from localcloud.sagemaker.hosting.endpoints import Endpoints
 from localcloud.sagemaker.jobs import Jobs
+from localcloud.sagemaker.metrics import Counting
 from localcloud.sagemaker.models import Models
 from localcloud.sagemaker.pipelines import Pipelines
 from localcloud.sagemaker.processing import Processing
@@ -48,7 +49,8 @@ class ControlPlane:
         self.models = Models(self.registry, self._around.s3)
         transform = Transform(self.models, self._around)
         self.jobs = {kind.name: self._jobs_of(kind) for kind in (Processing(), Training(), transform)}
-        self.pipelines = Pipelines(self.registry, self._services_of, self._events, here.wait_scale)
+        changes = Counting(self._events)
+        self.pipelines = Pipelines(self.registry, self._services_of, changes, here.wait_scale)
         self.endpoints = Endpoints(self.models, self._around, here.wait_scale)
         self._operations = {
             **self._job_operations(),

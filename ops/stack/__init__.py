@@ -13,7 +13,7 @@ schedules from `events/`. Every step creates or updates, so a second `deploy` ch
     jobs       the Glue job
     pipeline   the SageMaker pipeline and the model package group
     machines   the state machines
-    alarms     what takes an update of prod back
+    alarms     what notices, and takes an update of prod back
     rules      what happens on its own when something changes
     schedules  what starts on its own when it is time
 """

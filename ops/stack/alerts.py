@@ -17,17 +17,15 @@ def put_alerts(stack: Stack) -> None:
 
 
 def put_topic(stack: Stack) -> None:
-    """Rules may publish through the topic's own policy; the project's roles have theirs."""
+    """Rules and alarms may publish through the topic's own policy; the project's roles have theirs."""
     sns = stack.client("sns")
     topic = sns.create_topic(Name=stack.names["alerts_topic"], Tags=stack.tags())["TopicArn"]
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "events.amazonaws.com"},
-        "Action": "sns:Publish",
-        "Resource": topic,
-        "Condition": {"ArnLike": {"aws:SourceArn": _any_rule(stack)}},
-    }
-    sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=_policy([statement]))
+    alarms = stack.names.arn("cloudwatch", f"alarm:{stack.names.project}-{stack.names.env}-*")
+    statements = [
+        _may_publish("cloudwatch.amazonaws.com", topic, alarms),
+        _may_publish("events.amazonaws.com", topic, _any_rule(stack)),
+    ]
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=_policy(statements))
 
 
 def put_dead_letters(stack: Stack) -> None:
@@ -60,6 +58,16 @@ def _put_queue(stack: Stack, name: str, statements: list[dict[str, Any]]) -> Non
     url = sqs.create_queue(QueueName=name, tags=stack.names.tags())["QueueUrl"]
     attributes = {"MessageRetentionPeriod": RETENTION_SECONDS, "Policy": _policy(statements)}
     sqs.set_queue_attributes(QueueUrl=url, Attributes=attributes)
+
+
+def _may_publish(service: str, topic_arn: str, sources: str) -> dict[str, Any]:
+    return {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sns:Publish",
+        "Resource": topic_arn,
+        "Condition": {"ArnLike": {"aws:SourceArn": sources}},
+    }
 
 
 def _may_send(service: str, queue_arn: str, operator: str, source: str) -> dict[str, Any]:

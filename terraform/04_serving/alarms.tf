@@ -3,13 +3,16 @@
 
 locals {
   alarms = jsondecode(templatefile("${path.module}/alarms.json", module.project.values))
+  descriptions = { for name, alarm in local.alarms : name => join("\n", concat([alarm.description], [
+    for word in ["next", "runbook"] : "${title(word)}: ${alarm[word]}" if can(alarm[word])
+  ])) }
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {
   for_each = local.alarms
 
   alarm_name          = module.project.names["${each.key}_alarm"]
-  alarm_description   = each.value.description
+  alarm_description   = local.descriptions[each.key]
   comparison_operator = each.value.comparison
   dimensions          = each.value.dimensions
   evaluation_periods  = each.value.periods

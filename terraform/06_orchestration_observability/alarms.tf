@@ -2,44 +2,43 @@
 # else does: a run that fails sends its own message, and one failure should be one message.
 
 locals {
-  alarm_kinds = jsondecode(file("${path.module}/alarms.json"))
-  rule_called = toset(concat(
-    [for rule in local.calling : rule.function],
-    [for schedule in local.schedules : schedule.function if can(schedule.function)],
-  ))
-  names_of = { for name, arn in local.function_arns : name => element(split(":", arn), 6) }
-
-  # What each kind of alarm watches: short name => value of the metric's dimension.
-  watched = {
-    state_machine    = local.state_machine_arns
-    machine_function = { for name, deployed in local.names_of : name => deployed if !contains(local.rule_called, name) }
-    rule_function    = { for name in local.rule_called : name => local.names_of[name] }
-    pipeline         = { pipeline = var.pipeline_name }
-    queue            = { dead_letters = aws_sqs_queue.this["dead_letters"].name }
-    scheduled_machine = {
-      for machine in keys(local.due_hours) : machine => local.state_machine_arns[machine]
-    }
-  }
-  alarms = merge([for kind, alarms in local.alarm_kinds : merge([for alarm, settings in alarms : {
-    for name, value in local.watched[kind] : "${replace(name, "_", "-")}-${alarm}" => merge(
-      { periods = try(local.due_hours[name], 0) }, settings, { value = value }
-    )
-  }]...)]...)
+  alarm_file   = jsondecode(templatefile("${path.module}/alarms.json", local.values))
   alarm_prefix = "${local.values.project}-${local.values.env}"
+
+  callers  = concat(values(local.rules), values(local.schedules))
+  alone    = toset([for caller in local.callers : caller.function if can(caller.function)])
+  names_of = { for name, arn in local.function_arns : name => element(split(":", arn), 6) }
+  functions_of = {
+    machine_function = { for name, deployed in local.names_of : name => deployed if !contains(local.alone, name) }
+    lone_function    = { for name, deployed in local.names_of : name => deployed if contains(local.alone, name) }
+  }
+
+  metric_alarms = merge([for kind, group in local.alarm_file.metric : merge([
+    for thing, value in try(group.things, local.functions_of[kind]) : {
+      for alarm, settings in group.alarms : "${replace(thing, "_", "-")}-${alarm}" => merge(settings, {
+        description = join("\n", concat([settings.description], [
+          for word in ["next", "runbook"] : "${title(word)}: ${replace(settings[word], "<thing>", value)}" if can(settings[word])
+        ]))
+        dimensions = { for name, text in group.dimensions : name => replace(text, "<thing>", value) }
+        periods    = try(settings.periods_of[thing], settings.periods)
+      })
+    }
+  ]...)]...)
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {
-  for_each = local.alarms
+  for_each = local.metric_alarms
 
   alarm_name          = "${local.alarm_prefix}-${each.key}"
   alarm_description   = each.value.description
   comparison_operator = each.value.comparison
-  dimensions          = { (each.value.dimension) = each.value.value }
+  dimensions          = each.value.dimensions
   evaluation_periods  = each.value.periods
+  extended_statistic  = startswith(each.value.statistic, "p") ? each.value.statistic : null
   metric_name         = each.value.metric
   namespace           = each.value.namespace
   period              = each.value.period_seconds
-  statistic           = each.value.statistic
+  statistic           = startswith(each.value.statistic, "p") ? null : each.value.statistic
   threshold           = each.value.threshold
   treat_missing_data  = each.value.missing
   alarm_actions       = each.value.tells_people ? [aws_sns_topic.alerts.arn] : []

@@ -2,7 +2,7 @@ output "alarm_names" {
   description = "Every alarm."
   value = sort(concat(
     [for alarm in aws_cloudwatch_metric_alarm.this : alarm.alarm_name],
-    [for alarm in aws_cloudwatch_composite_alarm.overdue : alarm.alarm_name],
+    [for alarm in aws_cloudwatch_composite_alarm.this : alarm.alarm_name],
   ))
 }
 

@@ -337,3 +337,19 @@ def archive() -> Callable[[dict[str, bytes]], bytes]:
         return packed.getvalue()
 
     return pack
+
+
+@pytest.fixture(scope="module")
+def drilled_project(
+    tmp_path_factory: pytest.TempPathFactory, clients_of: Callable[[str], Any], finish: Wait
+) -> Iterator[Project]:
+    """A project of its own, in which a model was trained and approved, and has predicted."""
+    home = tmp_path_factory.mktemp("drilled-cloud")
+    cloud = control.start(home, port=0)
+    try:
+        project = deploy_project(cloud, clients_of(cloud.endpoint_url), finish)
+        project.run({"approval": "auto"})
+        project.predict()
+        yield project
+    finally:
+        control.stop(home)

@@ -25,12 +25,13 @@ EMULATOR_DIFFERENCES: dict[str, tuple[str, set[str]]] = {
             "alarm_actions",
             "alarm_description",
             "dimensions",
+            "extended_statistic",
             "period",
             "statistic",
             "treat_missing_data",
         },
     ),
-    "aws_cloudwatch_composite_alarm.overdue": (
+    "aws_cloudwatch_composite_alarm.this": (
         "the same; an alarm that seems switched off is replaced, so all of it changes",
         set(),
     ),
@@ -93,12 +94,13 @@ def test_logs_of_the_stages_end_one_day(applied: Any) -> None:
 
 
 def test_alarms_tell_people_where_nobody_else_does(applied: Any) -> None:
-    found = applied.aws("cloudwatch").describe_alarms(AlarmTypes=["CompositeAlarm", "MetricAlarm"])
+    pages = applied.aws("cloudwatch").get_paginator("describe_alarms")
     alarms = {
         alarm["AlarmName"].removeprefix(f"{applied.names.project}-{applied.names.env}-"): alarm[
             "AlarmActions"
         ]
-        for alarm in [*found["CompositeAlarms"], *found["MetricAlarms"]]
+        for page in pages.paginate(AlarmTypes=["CompositeAlarm", "MetricAlarm"])
+        for alarm in [*page["CompositeAlarms"], *page["MetricAlarms"]]
     }
     topic = [applied.names.arn("sns", applied.names["alerts_topic"])]
     for telling in ("training-overdue", "dead-letters-not-empty", "record-stopped-run-errors"):

@@ -21,8 +21,8 @@ DIFFERENCES = {
     "code version": "each works it out for itself; what a name says besides it is compared",
     "CodeBundleUri's default": "who starts the pipeline by hand may leave it out; `titanic up` serves "
     "runs of the training machine only, and those name theirs",
-    "alarms, budgets and cost anomalies may publish to the topic": "they exist in Terraform only",
-    "tags, log groups, other alarms, dashboard": "Terraform only: they cost money, or say who pays it",
+    "budgets and cost anomalies may publish to the topic": "they exist in Terraform only",
+    "tags, log groups, metric filters, dashboard": "Terraform only: for who looks at the console, or pays",
 }
 
 
@@ -36,6 +36,7 @@ def inventories(applied: Any, up: Any) -> tuple[Inventory, Inventory]:
 
 
 KINDS = (
+    "alarms",
     "group",
     "functions",
     "job",
@@ -60,7 +61,7 @@ def test_the_alerts_topic_admits_the_same_and_those_of_terraform(
     inventories: tuple[Inventory, Inventory],
 ) -> None:
     of_terraform, of_up = inventories
-    own = ("budgets", "cloudwatch", "costalerts")
+    own = ("budgets", "costalerts")
     shared = [entry for entry in of_terraform["topic"] if not any(name in json.dumps(entry) for name in own)]
     assert shared == of_up["topic"]
 
@@ -101,20 +102,30 @@ def in_order(statements: list[Any]) -> list[Any]:
 
 
 def alarms(client: Any, names: Any) -> Iterator[tuple[str, Inventory]]:
-    """Those that take an update of prod back. The others are Terraform's alone."""
-    of_prod = [name for key, name in names.all().items() if key.endswith("_alarm")]
     settings = (
         "AlarmDescription",
         "Namespace",
         "MetricName",
         "Dimensions",
         "Statistic",
+        "ExtendedStatistic",
         "Period",
         "Threshold",
+        "EvaluationPeriods",
+        "ComparisonOperator",
+        "TreatMissingData",
+        "AlarmActions",
+        "AlarmRule",
+        "ActionsEnabled",
     )
-    more = ("EvaluationPeriods", "ComparisonOperator", "TreatMissingData", "AlarmActions")
-    for found in client.describe_alarms(AlarmNames=of_prod)["MetricAlarms"]:
-        yield found["AlarmName"], chosen(found, *settings, *more)
+    types = ["CompositeAlarm", "MetricAlarm"]
+    pages = client.get_paginator("describe_alarms").paginate(
+        AlarmNamePrefix=f"{names.project}-{names.env}", AlarmTypes=types
+    )
+    for page in pages:
+        for found in [*page["CompositeAlarms"], *page["MetricAlarms"]]:
+            dimensions = sorted(found.get("Dimensions") or [], key=lambda one: one["Name"])
+            yield found["AlarmName"], {**chosen(found, *settings), "Dimensions": dimensions}
 
 
 def functions(client: Any) -> Iterator[tuple[str, Inventory]]:

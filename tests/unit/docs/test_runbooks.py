@@ -18,16 +18,17 @@ RUNBOOK_FILES = sorted(path for path in FOLDER.glob("*.md") if path.name != "REA
 NAMED_IN_CODE = re.compile(r'\brunbook\("([^"]+)"\)')
 NAMED_IN_FILE = re.compile(rf"{RUNBOOKS}/([\w-]+)\.md")
 COMMAND = re.compile(r"^(?:\$ )?titanic ([a-z]+)", re.MULTILINE)
-TO_BE_WRITTEN = ("promotion-stuck-at-the-gate", "regression-after-promotion")
+TO_BE_WRITTEN = ("endpoint-does-not-answer", "promotion-stuck-at-the-gate", "regression-after-promotion")
 SECTIONS = ("How it comes", "What it means", "Look here first", "How to know it is over", "When to escalate")
 
 
 def named_runbooks() -> set[str]:
-    """Those that any function can write into a message, and those in the texts of event rules."""
+    """Those that any function can write into a message, and those that event rules and alarms name."""
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "functions").rglob("*.py")]
-    rules = (ROOT / "events/rules.json").read_text(encoding="utf-8")
+    files = [ROOT / "events/rules.json", *ROOT.glob("terraform/*/alarms.json")]
+    in_files = {name for path in files for name in NAMED_IN_FILE.findall(path.read_text(encoding="utf-8"))}
     in_code = {name for source in sources for name in NAMED_IN_CODE.findall(source)}
-    return in_code | set(notification.RUNBOOKS.values()) | set(NAMED_IN_FILE.findall(rules))
+    return in_code | set(notification.RUNBOOKS.values()) | in_files
 
 
 def marks(name: str) -> list[pytest.MarkDecorator]:
