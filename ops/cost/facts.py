@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from ops.names import ROOT
-from ops.stack.alarms import ALARMS as SERVING_ALARMS
+from ops.stack.alarm_files import ALARMS, GUARDS
 from ops.stack.base import FUNCTIONS, MACHINES
 from ops.stack.pipeline import TEMPLATE as PIPELINE
 from ops.stack.schedules import SCHEDULES
 
 JOB = "glue_jobs/prepare.json"
-ALARMS = "terraform/06_orchestration_observability/alarms.json"
 ENDS = {
     "training": "ModelRegistered",
     "batch_inference": "PredictionsPublished",
@@ -144,15 +143,15 @@ class Facts:
     @cached_property
     def alarms(self) -> int:
         """How many alarms stages 04 and 06 make of what their alarms.json say."""
-        watched = self._watched
-        kinds = self._read(ALARMS)
-        of_06 = sum(len(alarms) * watched.get(kind, 1) for kind, alarms in kinds.items())
-        return of_06 + len(self._read(SERVING_ALARMS))
+        kinds = self._read(ALARMS)["metric"]
+        of_06 = sum(len(group["alarms"]) * self._things(kind) for kind, group in kinds.items())
+        return of_06 + len(self._read(GUARDS))
 
     @property
     def composite_alarms(self) -> int:
-        """One for each machine whose schedule is on: overdue.tf."""
-        return self._watched["scheduled_machine"]
+        """How many alarms stage 06 makes of others."""
+        kinds = self._read(ALARMS)["composite"]
+        return sum(len(alarms) * self._things(kind) for kind, alarms in kinds.items())
 
     @property
     def dashboards(self) -> int:
@@ -184,20 +183,14 @@ class Facts:
         wanted = named[1].lower() if named else ""
         return next(name for name in self.functions if name.replace("_", "") == wanted)
 
-    @property
-    def _watched(self) -> dict[str, int]:
-        """How many things each kind of alarm watches, as alarms.tf has it."""
-        rules = self._read("events/rules.json").values()
-        schedules = self._read(SCHEDULES).values()
-        not_of_machines = {each["function"] for each in [*rules, *schedules] if "function" in each}
-        return {
-            "state_machine": len(ENDS),
-            "machine_function": len(self.functions) - len(not_of_machines),
-            "rule_function": len(not_of_machines),
-            "scheduled_machine": sum(
-                "state_machine" in each and each["state"] == "ENABLED" for each in schedules
-            ),
-        }
+    def _things(self, kind: str) -> int:
+        """How many things a kind of alarm watches: those its file names, else functions."""
+        things = self._read(ALARMS)["metric"][kind].get("things")
+        if things:
+            return len(things)
+        callers = [*self._read("events/rules.json").values(), *self._read(SCHEDULES).values()]
+        alone = {each["function"] for each in callers if "function" in each}
+        return len(alone) if kind == "lone_function" else len(self.functions) - len(alone)
 
     def _definition(self, machine: str) -> dict[str, Any]:
         loaded: dict[str, Any] = self._read(f"{MACHINES}/{machine}.asl.json")

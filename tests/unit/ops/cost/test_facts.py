@@ -96,4 +96,4 @@ def test_one_more_function_is_watched_by_more_alarms(changed: Change) -> None:
         (ROOT / "terraform/06_orchestration_observability/alarms.json").read_text(encoding="utf-8")
     )
     more = changed("functions/functions.json", one_more).alarms - Facts().alarms
-    assert more == len(kinds["machine_function"])
+    assert more == len(kinds["metric"]["machine_function"]["alarms"])
