@@ -53,6 +53,7 @@ def install_plugins() -> None:
         embedded_metrics,
         events,
         glue,
+        iam,
         lambda_,
         metric_filters,
         metrics,
@@ -69,6 +70,7 @@ def install_plugins() -> None:
     )
 
     for plugin in (
+        iam,
         sagemaker,
         sagemaker_runtime,
         glue,

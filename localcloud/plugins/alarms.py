@@ -4,7 +4,8 @@
 - each period is judged by itself, and `DatapointsToAlarm` of the last `EvaluationPeriods` must breach;
 - periods without data are treated as `TreatMissingData` says, so an alarm can end;
 - an alarm is judged when somebody looks at it, too, and every few seconds, not only when data comes in; a
-  state set by hand (`SetAlarmState`) lasts for a period, until when CloudWatch would judge the alarm again.
+  state set by hand (`SetAlarmState`) lasts for a period, until when CloudWatch would judge the alarm again;
+- who asks by the Query protocol, as Terraform does, is told everything about an alarm, not a part.
 
 Periods are counted back from now instead of from whole minutes. Registration points:
 `cloudwatch._evaluate_alarm`, `_describe_alarms`, `_set_alarm_state`.
@@ -12,13 +13,17 @@ Periods are counted back from now instead of from whole minutes. Registration po
 
 from __future__ import annotations
 
+import itertools
+import json
 import logging
 import operator
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
+from localcloud.query_protocol import operation, to_xml
 from localcloud.settings import settings
 
 logger = logging.getLogger("localcloud.alarms")
@@ -34,6 +39,7 @@ _BREACHES: dict[str, Callable[[float, float], bool]] = {
     "LessThanThreshold": operator.lt,
     "LessThanOrEqualToThreshold": operator.le,
 }
+_DESCRIBE_ALARMS = partial(operation, "cloudwatch", "DescribeAlarms")
 _held: dict[str, float] = {}  # until when states set by hand last, by alarm
 _ahead: dict[str, float] = {}  # seconds from now as of which alarms are judged, by alarm: see `what_if`
 _judging = threading.RLock()  # so that a change of state is seen, and told, once
@@ -59,13 +65,46 @@ def judge(original: Callable[[Alarm], None]) -> Callable[[Alarm], None]:
 def judge_first(describe: Callable[..., Any]) -> Callable[..., Any]:
     """Wraps `_describe_alarms`."""
 
-    def describe_alarms(*request: Any, **options: Any) -> Any:
+    def describe_alarms(*request: Any) -> Any:
         from ministack.services import cloudwatch
 
         cloudwatch._evaluate_all_alarms()
-        return describe(*request, **options)
+        return describe(*request)
 
     return describe_alarms
+
+
+def tell_everything(describe: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps `_describe_alarms`: an answer in XML is made from the complete one in JSON."""
+
+    def describe_alarms(params: Any, given: Any, is_cbor: bool, is_json: bool = False) -> Any:
+        from ministack.services import cloudwatch
+
+        if is_cbor or is_json:
+            return describe(params, given, is_cbor, is_json)
+        status, _headers, body = describe({}, _asked(params), False, True)
+        if status >= 400:
+            return describe(params, given, is_cbor, is_json)
+        members = to_xml(_DESCRIBE_ALARMS().output_shape, json.loads(body))
+        result = f"<DescribeAlarmsResult>{members}</DescribeAlarmsResult>"
+        return cloudwatch._xml(200, "DescribeAlarmsResponse", result)
+
+    return describe_alarms
+
+
+def _asked(params: Any) -> dict[str, Any]:
+    """The parameters of a Query request in the form that JSON requests have."""
+    from ministack.services import cloudwatch
+
+    shapes = _DESCRIBE_ALARMS().input_shape.members
+    lists = [name for name, shape in shapes.items() if shape.type_name == "list"]
+    asked: dict[str, Any] = {
+        name: found for name in shapes if name not in lists and (found := cloudwatch._p(params, name))
+    }
+    for name in lists:
+        numbered = (cloudwatch._p(params, f"{name}.member.{number}") for number in itertools.count(1))
+        asked[name] = list(itertools.takewhile(bool, numbered))
+    return asked
 
 
 def hold(set_state: Callable[..., Any]) -> Callable[..., Any]:
@@ -144,7 +183,7 @@ def install() -> None:
     from ministack.services import cloudwatch
 
     cloudwatch._evaluate_alarm = judge(cloudwatch._evaluate_alarm)
-    cloudwatch._describe_alarms = judge_first(cloudwatch._describe_alarms)
+    cloudwatch._describe_alarms = judge_first(tell_everything(cloudwatch._describe_alarms))
     cloudwatch._set_alarm_state = hold(cloudwatch._set_alarm_state)
 
 

@@ -130,16 +130,16 @@ def install() -> None:
 
     glue._start_job_run = start_job_run
     glue._batch_stop_job_run = batch_stop_job_run
-    glue._create_job = _keeping_limit(glue._create_job, lambda data: (data.get("Name"), data))
-    glue._update_job = _keeping_limit(
+    glue._create_job = _keeping_more(glue._create_job, lambda data: (data.get("Name"), data))
+    glue._update_job = _keeping_more(
         glue._update_job, lambda data: (data.get("JobName"), data.get("JobUpdate", {}))
     )
 
 
-def _keeping_limit(
+def _keeping_more(
     original: Callable[[dict[str, Any]], Response], given: Callable[[dict[str, Any]], tuple[Any, Any]]
 ) -> Callable[[dict[str, Any]], Response]:
-    """Keeps `ExecutionProperty`, of which `start_job_run` reads how many runs there may be at once."""
+    """Keeps `ExecutionProperty`, which says how many runs there may be at once, and the tags of a new job."""
 
     def put(data: dict[str, Any]) -> Response:
         from ministack.services import glue
@@ -148,6 +148,8 @@ def _keeping_limit(
         name, job = given(data)
         if answer[0] == 200 and "ExecutionProperty" in job:
             glue._jobs[name]["ExecutionProperty"] = job["ExecutionProperty"]
+        if answer[0] == 200 and "Tags" in job:
+            glue._tags[glue._arn("job", name)] = dict(job["Tags"])
         return answer
 
     return put
@@ -210,7 +212,9 @@ def _prepare(run: JobRun, folder: Path) -> processes.ProcessSpec:
     [script] = fetch(run.job["Command"]["ScriptLocation"])
     packages = fetch(arguments.get("--extra-py-files", ""))
     fetch(arguments.get("--extra-files", ""))
-    output, error = (LogStream(f"/aws-glue/jobs/{kind}", run.record["Id"]) for kind in ("output", "error"))
+    output, error = (
+        LogStream(run.job["Role"], f"/aws-glue/jobs/{kind}", run.record["Id"]) for kind in ("output", "error")
+    )
     return processes.ProcessSpec(
         name=f"glue-{run.job['Name']}",
         argv=(sys.executable, script, *_script_arguments(run, arguments)),

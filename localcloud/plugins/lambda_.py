@@ -1,8 +1,9 @@
 """Lambda invocations: the deployed zip in a process of its own, errors as AWS reports them.
 
 MiniStack's own warm worker reports every exception as `Runtime.HandlerError`; a state machine that
-catches `InvalidInput` would never see it. It also gives the function the server's whole environment.
-Registration point: `lambda_svc._execute_function_warm`.
+catches `InvalidInput` would never see it. It also gives the function the server's whole environment,
+and writes the log of a function whose role may not. Registration points: `lambda_svc._execute_function_warm`,
+`_emit_lambda_logs`.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ import threading
 import time
 import zipfile
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from localcloud import credentials, processes
+from localcloud import credentials, logs, processes
 from localcloud.forkserver.client import LibrarySet
 from localcloud.lambda_runtime import END_OF_LOG
 
@@ -223,10 +225,22 @@ def execute(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]
     return result
 
 
+def emit_logs(original: Callable[..., None]) -> Callable[..., None]:
+    """A function whose role may not write its log leaves none. MiniStack makes a group that is missing."""
+
+    def emit(func: dict[str, Any], request_id: str, *arguments: Any, **named: Any) -> None:
+        config = func.get("config") or func
+        if logs.may_write(config["Role"], f"/aws/lambda/{config['FunctionName']}", request_id):
+            original(func, request_id, *arguments, **named)
+
+    return emit
+
+
 def install() -> None:
     from ministack.services import lambda_svc
 
     lambda_svc._execute_function_warm = execute
+    lambda_svc._emit_lambda_logs = emit_logs(lambda_svc._emit_lambda_logs)
 
 
 def _version_key(config: dict[str, Any]) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from typing import Any
 
 from localcloud import deliveries, schedules
 from localcloud.settings import settings
+from localcloud.trust import trusts
 
 logger = logging.getLogger("localcloud.scheduler")
 
@@ -256,7 +257,7 @@ def _refusal(body: Record) -> str | None:
         return f"The local cloud starts targets of {known} only, not {target['Arn']}."
     if service in ("lambda", "states") and not _is_json(target.get("Input") or "{}"):
         return f"Invalid RequestJson provided. Reason The field 'Input' is not valid JSON: {target['Input']}"
-    if settings().enforce_iam and not _may_assume(target["RoleArn"]):
+    if settings().enforce_iam and not trusts(target["RoleArn"], PRINCIPAL):
         return "The execution role you provide must allow AWS EventBridge Scheduler to assume the role."
     return None
 
@@ -267,20 +268,6 @@ def _is_json(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _may_assume(role_arn: str) -> bool:
-    from ministack.core.iam_evaluator import _service_principal_matches
-    from ministack.services import iam
-
-    role = iam._roles.get_scoped(settings().account_id, None, role_arn.rsplit("/", 1)[-1])
-    document = (role or {}).get("AssumeRolePolicyDocument") or "{}"
-    statements = (json.loads(document) if isinstance(document, str) else document).get("Statement", [])
-    return any(
-        statement.get("Effect") == "Allow"
-        and _service_principal_matches(statement.get("Principal"), PRINCIPAL)
-        for statement in (statements if isinstance(statements, list) else [statements])
-    )
 
 
 def _iso(instant: float) -> str:

@@ -4,10 +4,14 @@
 - a task that times out, or whose execution is stopped, takes its job with it;
 - the machine's own `TimeoutSeconds` ends an execution as `TIMED_OUT`;
 - an execution that was stopped stays `ABORTED`, whatever its last task does afterwards: no retry, no event;
-- `StartExecution` refuses input that is no JSON and is idempotent for a running execution's name.
+- `StartExecution` refuses input that is no JSON and is idempotent for a running execution's name;
+- `DeleteStateMachine` has nothing against a machine that is gone: whoever repeats a deletion, because the
+  answer to the first was lost, must not hear that it failed;
+- `DescribeStateMachine` says how the machine is traced.
 
 Registration points: `stepfunctions._SERVICE_DISPATCH`, `_execute_task`, `_invoke_resource`,
-`_invoke_resource_with_timeout`, `_run_execution`, `_fail_execution`, `_add_event`, `_start_execution`.
+`_invoke_resource_with_timeout`, `_run_execution`, `_fail_execution`, `_add_event`, `_start_execution`,
+`_create_state_machine`, `_update_state_machine`, `_delete_state_machine`.
 """
 
 from __future__ import annotations
@@ -135,6 +139,37 @@ def start_execution(original: Callable[..., Response]) -> Callable[..., Response
     return start
 
 
+def put_state_machine(original: Callable[..., Response]) -> Callable[..., Response]:
+    """Creates or updates, and keeps `tracingConfiguration` with the machine's other settings."""
+
+    def put(data: dict[str, Any]) -> Response:
+        from ministack.services import stepfunctions
+
+        answer = original(data)
+        arn = data.get("stateMachineArn") or json.loads(answer[2]).get("stateMachineArn")
+        if answer[0] == 200 and arn in stepfunctions._state_machines:
+            machine = stepfunctions._state_machines[arn]
+            known = machine.get("tracingConfiguration", {"enabled": False})
+            machine["tracingConfiguration"] = data.get("tracingConfiguration", known)
+        return answer
+
+    return put
+
+
+def delete_state_machine(original: Callable[..., Response]) -> Callable[..., Response]:
+    """Deletes what is there, and answers the same where nothing is."""
+
+    def delete(data: dict[str, Any]) -> Response:
+        from ministack.core.responses import json_response
+        from ministack.services import stepfunctions
+
+        arn = data.get("stateMachineArn", "")
+        gone = ":stateMachine:" in arn and arn not in stepfunctions._state_machines
+        return json_response({}) if gone else original(data)
+
+    return delete
+
+
 def abort_running() -> None:
     """Ends what still runs: the server is going down, and an execution cannot go on in another process."""
     from ministack.services import stepfunctions
@@ -158,6 +193,9 @@ def install() -> None:
         "_run_execution": run_execution,
         "_fail_execution": fail_execution,
         "_start_execution": start_execution,
+        "_create_state_machine": put_state_machine,
+        "_update_state_machine": put_state_machine,
+        "_delete_state_machine": delete_state_machine,
     }
     for name, wrap in wrappers.items():
         setattr(stepfunctions, name, wrap(getattr(stepfunctions, name)))

@@ -6,11 +6,11 @@ other plug-ins may ask `resource_arn` for the same answer.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from localcloud.sagemaker.errors import AccessDenied, ApiError, ValidationError
+from localcloud.trust import trusts
 
 ROOT_KEY = "test"
 SERVICE_PRINCIPAL = "sagemaker.amazonaws.com"
@@ -69,7 +69,7 @@ def authorize(operation: str, parameters: Mapping[str, Any], key: str, region: s
         _ask(key, "sagemaker:AddTags", arn, region, {})
     for role in filter(None, (parameters.get("RoleArn"), parameters.get("ExecutionRoleArn"))):
         _ask(key, "iam:PassRole", role, region, {"iam:PassedToService": SERVICE_PRINCIPAL})
-        _check_trust(role, account_id)
+        _check_trust(role)
 
 
 def _ask(key: str, action: str, arn: str, region: str, context: Mapping[str, str]) -> None:
@@ -85,26 +85,10 @@ def _ask(key: str, action: str, arn: str, region: str, context: Mapping[str, str
         raise AccessDenied(identity_denial_message(action, denied.principal_arn, arn, explicit))
 
 
-def _check_trust(role_arn: str, account_id: str) -> None:
+def _check_trust(role_arn: str) -> None:
     """SageMaker assumes a job's role when the request is made, so a role that it cannot assume fails then."""
-    from ministack.services import iam
-
-    role = iam._roles.get_scoped(account_id, None, role_arn.rsplit("/", 1)[-1])
-    if not role or not _trusts_sagemaker(role.get("AssumeRolePolicyDocument") or "{}"):
+    if not trusts(role_arn, SERVICE_PRINCIPAL):
         raise ValidationError(
             f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal "
             f"'{SERVICE_PRINCIPAL}' to assume the role."
         )
-
-
-def _trusts_sagemaker(document: str | dict[str, Any]) -> bool:
-    statements = (json.loads(document) if isinstance(document, str) else document).get("Statement", [])
-    return any(
-        statement.get("Effect") == "Allow" and SERVICE_PRINCIPAL in _services(statement.get("Principal"))
-        for statement in (statements if isinstance(statements, list) else [statements])
-    )
-
-
-def _services(principal: Any) -> list[str]:
-    named = principal.get("Service", []) if isinstance(principal, dict) else []
-    return [named] if isinstance(named, str) else list(named)

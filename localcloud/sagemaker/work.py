@@ -81,7 +81,7 @@ class Surroundings:
     region: str
     s3: Callable[[str, str], Any]  # (role ARN, session name) -> client
     environment: Callable[[str, str], dict[str, str]]  # (role ARN, session name) -> AWS variables
-    log: Callable[[str, str], Any]  # (group, stream) -> something with write(line)
+    log: Callable[[str, str, str], Any]  # (role ARN, group, stream) -> something with write(line)
     keep_folders: bool = False
 
 
@@ -135,7 +135,7 @@ class Work:
         """A stream of the job's log group."""
         job = self.job
         stream = f"{job.name}/algo-1-{int(job.created)}{suffix}"
-        return self.around.log(f"/aws/sagemaker/{job.kind}Jobs", stream)
+        return self.around.log(job.role, f"/aws/sagemaker/{job.kind}Jobs", stream)
 
     def write_log(self, line: str) -> None:
         self._log.write(line)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import inspect
 import time
+import urllib.parse
 import uuid
 from collections.abc import Callable
 from typing import Any
 
+import botocore.parsers
+import botocore.session
 import pytest
 
 from localcloud.plugins.alarms import verdict
@@ -164,3 +168,38 @@ def test_alarms_on_expressions_are_left_alone(aws: Clients) -> None:
         Metrics=[{"Id": "m", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}}],
     )
     assert state_of(aws, name) == "INSUFFICIENT_DATA"
+
+
+def test_who_asks_by_the_query_protocol_is_told_everything(aws: Clients, cloud: Any) -> None:
+    """As Terraform asks: its next plan must find the alarm as it was made."""
+    name = f"queried-{uuid.uuid4().hex[:8]}"
+    aws("cloudwatch").put_metric_alarm(
+        AlarmName=name,
+        AlarmDescription="says <what> & why",
+        ActionsEnabled=False,
+        AlarmActions=["arn:aws:sns:eu-west-1:123456789012:people"],
+        Namespace="Tests",
+        MetricName="Asked",
+        Dimensions=[{"Name": "Of", "Value": name}],
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=0.5,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="breaching",
+    )
+    asked = {"Action": "DescribeAlarms", "Version": "2010-08-01", "AlarmNames.member.1": name}
+    signed = "AWS4-HMAC-SHA256 Credential=test/20261121/eu-west-1/monitoring/aws4_request"
+    connection = http.client.HTTPConnection("127.0.0.1", cloud.port)
+    connection.request("POST", "/", urllib.parse.urlencode(asked), {"Authorization": signed})
+    answer = connection.getresponse()
+    heard = {"body": answer.read(), "headers": dict(answer.headers), "status_code": answer.status}
+    connection.close()
+    model = botocore.session.Session().get_service_model("cloudwatch").operation_model("DescribeAlarms")
+    [queried] = botocore.parsers.QueryParser().parse(heard, model.output_shape)["MetricAlarms"]
+    [told] = aws("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    moving = ("AlarmConfigurationUpdatedTimestamp", "StateUpdatedTimestamp", "StateTransitionedTimestamp")
+    assert set(queried) == set(told)
+    assert {key: value for key, value in queried.items() if key not in moving} == {
+        key: value for key, value in told.items() if key not in moving
+    }

@@ -95,3 +95,9 @@ def test_an_updated_job_allows_what_the_update_says(aws: Aws, deploy_job: Deploy
     update = {"Role": described["Role"], "Command": described["Command"]}
     aws("glue").update_job(JobName=job, JobUpdate=update | {"ExecutionProperty": {"MaxConcurrentRuns": 2}})
     assert aws("glue").get_job(JobName=job)["Job"]["ExecutionProperty"] == {"MaxConcurrentRuns": 2}
+
+
+def test_a_job_bears_the_tags_it_was_made_with(aws: Aws, deploy_job: Deploy) -> None:
+    job = deploy_job("pass", Tags={"owner": "tests"})
+    arn = f"arn:aws:glue:eu-west-1:123456789012:job/{job}"
+    assert aws("glue").get_tags(ResourceArn=arn)["Tags"] == {"owner": "tests"}

@@ -42,6 +42,9 @@ def test_has_registries_of_step_functions_integrations() -> None:
         ("_run_execution", ["exec_arn"]),
         ("_fail_execution", ["execution", "error", "cause"]),
         ("_start_execution", ["data"]),
+        ("_create_state_machine", ["data"]),
+        ("_update_state_machine", ["data"]),
+        ("_delete_state_machine", ["data"]),
         ("_resolve_path", ["path", "data"]),
         ("_evaluate_rule", ["rule", "data", "ctx"]),
         ("_resolve_path_or_ctx", ["path", "data", "ctx"]),
@@ -93,6 +96,7 @@ def test_lambda_has_the_executor_that_is_replaced() -> None:
     from ministack.services import lambda_svc
 
     assert parameters(lambda_svc._execute_function_warm) == ["func", "event", "request_id"]
+    assert parameters(lambda_svc._emit_lambda_logs)[:2] == ["func", "request_id"]
 
 
 def test_logs_append_lines_in_one_place() -> None:
@@ -113,6 +117,15 @@ def test_iam_can_be_asked_for_services_ministack_does_not_know() -> None:
 
     expected = ["access_key_id", "iam_action", "service", "region", "resource_arn", "service_context"]
     assert parameters(iam_evaluator.enforce) == expected
+
+
+def test_iam_judges_by_functions_that_are_wrapped() -> None:
+    from ministack.core import iam_actions, iam_evaluator
+
+    assert parameters(iam_evaluator.evaluate) == ["ctx", "policies", "limits"]
+    assert "= evaluate(ctx, principal.policies" in inspect.getsource(iam_evaluator.enforce)
+    request = ["service", "method", "path", "headers", "body", "query_params", "region", "account_id"]
+    assert parameters(iam_actions.extract_resource_arn) == request
 
 
 @pytest.mark.parametrize(

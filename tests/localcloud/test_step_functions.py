@@ -162,3 +162,27 @@ def test_a_path_that_selects_nothing_ends_the_execution(
     ended = finish(aws("stepfunctions"), execution)
     assert (ended["status"], ended["error"]) == ("FAILED", "States.Runtime")
     assert "$.no_such_field" in ended["cause"]
+
+
+def test_a_machine_that_is_gone_can_be_deleted_again(aws: Aws, deploy_machine: Deploy) -> None:
+    machine = deploy_machine(json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}))
+    states = aws("stepfunctions")
+    for _ in range(2):
+        states.delete_state_machine(stateMachineArn=machine)
+    with pytest.raises(ClientError, match="StateMachineDoesNotExist"):
+        states.describe_state_machine(stateMachineArn=machine)
+    with pytest.raises(ClientError):
+        states.delete_state_machine(stateMachineArn="no ARN")
+
+
+def test_a_machine_says_how_it_is_traced(aws: Aws, deploy_machine: Deploy) -> None:
+    definition = json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}})
+    states, machine = aws("stepfunctions"), deploy_machine(definition)
+
+    def tracing() -> Any:
+        return states.describe_state_machine(stateMachineArn=machine)["tracingConfiguration"]
+
+    assert tracing() == {"enabled": False}
+    states.update_state_machine(stateMachineArn=machine, tracingConfiguration={"enabled": True})
+    states.update_state_machine(stateMachineArn=machine, definition=definition)
+    assert tracing() == {"enabled": True}

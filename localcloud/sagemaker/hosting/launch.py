@@ -81,7 +81,7 @@ class Launcher:
         on_given_up: Callable[[], None],
     ) -> Instance:
         number = uuid.uuid4().hex[:17]
-        log = self._log(endpoint, f"{variant['VariantName']}/i-{number}")
+        log = self._log(model.role, endpoint, f"{variant['VariantName']}/i-{number}")
         spec = InstanceSpec(
             name=f"endpoint-{endpoint}-{number[:4]}",
             folder=folder,
@@ -107,10 +107,11 @@ class Launcher:
         def put(bucket: str, key: str, content: bytes) -> None:
             s3().put_object(Bucket=bucket, Key=key, Body=content)
 
-        return Capture(endpoint, wanted, put, self._log(endpoint, f"{variants[0].name}/data-log"))
+        return Capture(endpoint, wanted, put, self._log(role, endpoint, f"{variants[0].name}/data-log"))
 
-    def _log(self, endpoint: str, stream: str) -> Callable[[str], None]:
-        write: Callable[[str], None] = self._around.log(f"/aws/sagemaker/Endpoints/{endpoint}", stream).write
+    def _log(self, role: str, endpoint: str, stream: str) -> Callable[[str], None]:
+        log = self._around.log(role, f"/aws/sagemaker/Endpoints/{endpoint}", stream)
+        write: Callable[[str], None] = log.write
         return write
 
     def _fetch(self, endpoint: str, model: ServedModel, folder: Path) -> None:

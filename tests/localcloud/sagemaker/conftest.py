@@ -105,7 +105,7 @@ def streams() -> list[FakeLog]:
 
 @pytest.fixture
 def around(tmp_path: Path, s3: FakeS3, streams: list[FakeLog]) -> Surroundings:
-    def log(group: str, stream: str) -> FakeLog:
+    def log(_role: str, group: str, stream: str) -> FakeLog:
         streams.append(FakeLog(group, stream))
         return streams[-1]
 
