@@ -1,5 +1,5 @@
 variable "documents" {
-  description = "Rendered JSON documents of the form of iam/*.json (description, assumed_by, statements), by role."
+  description = "Rendered JSON documents of the form of iam/*.json (description, assumed_by, source_account, statements), by role."
   type        = map(string)
 }
 

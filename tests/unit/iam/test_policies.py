@@ -59,8 +59,8 @@ each_statement = pytest.mark.parametrize(("statement", "reasons"), all_statement
 @each_statement
 def test_a_statement_has_the_one_form(statement: dict[str, Any], reasons: dict[str, str]) -> None:
     assert set(statement) <= {"Sid", "Effect", "Action", "Resource", "Condition"}
-    assert statement["Effect"] == "Allow"
     assert re.fullmatch(r"[A-Z][A-Za-z0-9]+", statement["Sid"])
+    assert statement["Effect"] == ("Deny" if statement["Sid"].startswith("Never") else "Allow")
     for part in ("Action", "Resource"):
         assert statement[part] == sorted(set(statement[part]))
 
@@ -96,7 +96,7 @@ def test_listing_the_bucket_is_limited_to_prefixes(
 def test_a_role_is_passed_only_to_the_service_that_needs_it(
     statement: dict[str, Any], reasons: dict[str, str]
 ) -> None:
-    if "iam:PassRole" in statement["Action"]:
+    if statement["Effect"] == "Allow" and "iam:PassRole" in statement["Action"]:
         [role] = statement["Resource"]
         assert role.startswith("arn:aws:iam::${account_id}:role/${project}-${env}-")
         assert "*" not in role
@@ -107,6 +107,13 @@ def test_every_reason_belongs_to_a_wildcard() -> None:
     for owner in (FUNCTIONS["defaults"], *FUNCTIONS["functions"].values(), *ROLES.values()):
         wild = {each["Sid"] for each in owner.get("statements", []) if "*" in each["Resource"]}
         assert set(owner.get("reasons", {})) == wild
+
+
+def test_what_no_run_proves_is_a_statement_and_says_why() -> None:
+    for owner in (FUNCTIONS["defaults"], *FUNCTIONS["functions"].values(), *ROLES.values()):
+        unproven = owner.get("unproven", {})
+        assert set(unproven) <= {each["Sid"] for each in owner["statements"]}
+        assert all(len(reason) > 20 for reason in unproven.values())
 
 
 def test_no_function_repeats_what_every_function_has() -> None:
@@ -129,11 +136,48 @@ def test_only_known_placeholders_are_used(path: str) -> None:
 @pytest.mark.parametrize("name", ROLES)
 def test_a_role_is_assumed_by_one_service_and_says_what_for(name: str) -> None:
     role = ROLES[name]
-    assert set(role) <= {"description", "assumed_by", "statements", "reasons"}
+    assert set(role) <= {
+        "description",
+        "assumed_by",
+        "source_account",
+        "statements",
+        "reasons",
+        "unproven",
+    }
     assert len(role["description"]) > 20
     assert len(role["assumed_by"]) == 1
-    assert role["assumed_by"][0].endswith(".amazonaws.com")
     assert len(NAMES.role(name)) <= 64
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_a_service_assumes_a_role_for_this_account_only_and_people_are_of_it(name: str) -> None:
+    """Each of these services says for whom it acts; Lambda alone does not, and is in no file here."""
+    [principal], account = ROLES[name]["assumed_by"], "${account_id}"
+    if name == "operator":
+        assert principal == f"arn:aws:iam::{account}:root"
+    else:
+        assert principal.endswith(".amazonaws.com")
+        assert ROLES[name]["source_account"] == account
+
+
+READING = ("Describe", "Filter", "Get", "List", "Receive")
+STARTING = {
+    "sagemaker:UpdateModelPackage",  # a decision about a version
+    "sqs:ChangeMessageVisibility",  # what was read goes back
+    "states:StartExecution",
+}
+
+
+def test_the_operator_reads_and_starts_and_changes_nothing_else() -> None:
+    for statement in ROLES["operator"]["statements"]:
+        if statement["Effect"] == "Allow":
+            for action in statement["Action"]:
+                assert action in STARTING or action.partition(":")[2].startswith(READING)
+
+
+def test_a_role_that_may_pass_roles_is_no_persons() -> None:
+    allowed = [each for each in ROLES["operator"]["statements"] if each["Effect"] == "Allow"]
+    assert not [each["Sid"] for each in allowed if any(a.startswith("iam:") for a in each["Action"])]
 
 
 @pytest.mark.parametrize("machine", MACHINES)
