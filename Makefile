@@ -38,8 +38,8 @@ demo: setup ## train, approve, predict and compare with the truth, on the embedd
 workshop: setup $(AUTHORING)/.ready ## serve a version by hand with the SageMaker SDK: docs/workshop/
 	@$(AUTHORING)/bin/python docs/workshop/serving.py
 
-test: setup $(AUTHORING)/.ready ## all tests
-	@$(BIN)/python -m pytest -n auto --dist loadgroup --ignore tests/terraform
+test: setup $(AUTHORING)/.ready ## all tests; those of Terraform where it is installed
+	@$(BIN)/python -m pytest -n auto --dist loadgroup
 
 terraform-test: setup ## apply every Terraform stage to a local cloud, use it, destroy it
 	@TITANIC_REQUIRE_TERRAFORM=1 $(BIN)/python -m pytest tests/terraform

@@ -98,11 +98,12 @@ class Runner:
         self._in_order(self._apply_stage, lambda stage: set(stage.inputs.values()))
 
     def plan(self) -> dict[str, Any]:
-        """What an apply would change now, by stage, in Terraform's JSON form of a plan."""
+        """What an apply would change now, in Terraform's JSON form of a plan, by stage that would change."""
         plans: dict[str, Any] = {}
 
         def plan_stage(stage: Stage) -> None:
-            plans[stage.name] = self._plan_stage(stage)
+            if plan := self._plan_stage(stage):
+                plans[stage.name] = plan
 
         self._in_order(plan_stage, lambda _stage: set())  # earlier stages are applied already
         return plans
@@ -131,6 +132,8 @@ class Runner:
 
     def _apply_stage(self, stage: Stage) -> None:
         plan = self._plan_stage(stage)
+        if plan is None:
+            return
         if without := untagged(plan):
             raise Untagged(f"{stage.name} is not applied: {', '.join(without)} would lack mandatory tags.")
         self._terraform(stage, "apply", "-input=false", "plan.bin")
@@ -138,8 +141,10 @@ class Runner:
         self.created[stage.name] = sum(change["mode"] == "managed" for change in plan["resource_changes"])
 
     def _plan_stage(self, stage: Stage) -> Any:
+        """The plan in its JSON form, which costs seconds to get; None where it changes nothing."""
         self._write_values(stage)
-        self._terraform(stage, "plan", "-input=false", "-out=plan.bin")
+        if "No changes." in self._terraform(stage, "plan", "-input=false", "-out=plan.bin"):
+            return None
         return json.loads(self._terraform(stage, "show", "-json", "plan.bin"))
 
     def _prepare(self, stage: Stage) -> None:

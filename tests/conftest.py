@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -83,6 +84,11 @@ def finish() -> Callable[..., dict[str, Any]]:
             time.sleep(0.02)
 
     return wait
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """For `-n auto`: one more than there are cores where a group mostly waits, for Terraform."""
+    return (os.cpu_count() or 1) + bool(shutil.which("terraform"))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

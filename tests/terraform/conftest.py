@@ -10,8 +10,10 @@ import json
 import os
 import shutil
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,8 @@ import boto3
 import pytest
 
 from localcloud import control
-from ops import dataset, stack
-from ops.names import Names
+from ops import dataset, stack, templates
+from ops.names import ROOT, Names
 from ops.target import LOCAL_CREDENTIALS, Choice, Target, open_target
 from scripts import terraform_stages
 
@@ -29,10 +31,11 @@ ACCOUNT_ID = "123456789012"
 
 @dataclass(frozen=True)
 class Applied:
-    """The applied stages: `runner` for Terraform, `aws` for the cloud they are on."""
+    """The applied stages: `runner` for Terraform, `aws` for the cloud they are on, whose home is `home`."""
 
     runner: terraform_stages.Runner
     aws: Callable[[str], Any]
+    home: Path
     names: Names
     seconds: float
     wait: Callable[..., dict[str, Any]]
@@ -60,11 +63,42 @@ class Applied:
     def read(self, key: str) -> Any:
         return json.loads(self.aws("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read())
 
-    def run(self, machine: str) -> dict[str, Any]:
+    def machine_arn(self, machine: str) -> str:
+        return self.names.arn("states", f"stateMachine:{self.names[f'{machine}_state_machine']}")
+
+    def start(self, machine: str, run_input: object = None) -> str:
+        arn: str = self.aws("stepfunctions").start_execution(
+            stateMachineArn=self.machine_arn(machine), input=json.dumps(run_input or {})
+        )["executionArn"]
+        return arn
+
+    def run(self, machine: str, run_input: object = None) -> dict[str, Any]:
         """The description of an execution of the machine that has ended."""
-        states = self.aws("stepfunctions")
-        arn = self.runner.outputs("02_training_validation")["state_machine_arns"][machine]
-        return self.wait(states, states.start_execution(stateMachineArn=arn)["executionArn"])
+        return self.wait(self.aws("stepfunctions"), self.start(machine, run_input))
+
+    def event(self, name: str) -> Any:
+        """An execution input of `events/`."""
+        return templates.render(ROOT / "events" / f"{name}.json", {"DataBucket": self.bucket})
+
+    def let_fall_due(self, schedule: str) -> None:
+        """Once, now, what the schedule of `events/schedules.json` does when it is time."""
+        scheduler, group = self.aws("scheduler"), self.names["schedule_group"]
+        deployed = scheduler.get_schedule(Name=self.names.schedule(schedule), GroupName=group)
+        scheduler.create_schedule(
+            Name=f"due-{uuid.uuid4().hex[:8]}",
+            GroupName=group,
+            Target=deployed["Target"],
+            FlexibleTimeWindow={"Mode": "OFF"},
+            ScheduleExpression=f"at({datetime.now(UTC):%Y-%m-%dT%H:%M:%S})",
+            ActionAfterCompletion="DELETE",
+        )
+
+    def manifest(self, execution_arn: str) -> dict[str, Any] | None:
+        """What the run has recorded of itself, once it has."""
+        listed = self.aws("s3").list_objects_v2(Bucket=self.bucket, Prefix="runs/").get("Contents", [])
+        keys = [found["Key"] for found in listed if found["Key"].endswith("/manifest.json")]
+        found = (self.read(key) for key in keys)
+        return next((one for one in found if one["execution_arn"] == execution_arn), None)
 
     def deliver_new_passengers(self) -> None:
         self.put(
@@ -105,7 +139,7 @@ def applied(
         started = time.monotonic()
         runner.apply()
         seconds = time.monotonic() - started
-        ready = Applied(runner, clients_of(cloud.endpoint_url), names, seconds, finish)
+        ready = Applied(runner, clients_of(cloud.endpoint_url), home, names, seconds, finish)
         _publish(ready)
         yield ready
     finally:
@@ -126,6 +160,8 @@ def _publish(applied: Applied) -> None:
     bundle = applied.runner.variables["code_bundle_uri"].split("/", 3)[3]
     applied.put(bundle, (applied.runner.work / "build/pipeline_code.tar.gz").read_bytes())
     applied.put("raw/titanic.csv", dataset.csv_bytes(dataset.titanic_tables().training))
+    for table in sorted((ROOT / "events" / "tables").glob("*.csv")):
+        applied.put(f"raw/examples/{table.name}", table.read_bytes())
 
 
 @pytest.fixture(scope="session")

@@ -22,8 +22,10 @@ DIFFERENCES = {
     "CodeBundleUri's default": "who starts the pipeline by hand may leave it out; `titanic up` serves "
     "runs of the training machine only, and those name theirs",
     "budgets and cost anomalies may publish to the topic": "they exist in Terraform only",
-    "tags, log groups, metric filters, dashboard": "Terraform only: for who looks at the console, or pays",
+    "log groups, metric filters, dashboard, logs and traces of machines": "Terraform only: for who looks",
+    "the tags owner and cost_center": "Terraform only: they say who pays it",
 }
+WHO_PAYS = ("cost_center", "owner")
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +49,7 @@ KINDS = (
     "roles",
     "rules",
     "schedules",
+    "tags",
 )
 
 
@@ -88,6 +91,7 @@ def inventory(aws: Aws, names: Any) -> Inventory:
         "rules": dict(rules(aws("events"), prefix)),
         "schedules": dict(schedules(aws("scheduler"), names)),
         "group": group(aws("sagemaker"), names),
+        "tags": {name: without_payer(found) for name, found in tags(aws, names)},
         "topic": topic(aws("sns"), names),
     }
 
@@ -143,8 +147,44 @@ def functions(client: Any) -> Iterator[tuple[str, Inventory]]:
         for found in page["Functions"]:
             environment = found["Environment"]["Variables"]
             tracing = found["TracingConfig"]["Mode"]
-            shown = {**chosen(found, *settings), "environment": environment, "tracing": tracing}
-            yield found["FunctionName"], shown
+            more = {"environment": environment, "tracing": tracing, "layers": found.get("Layers", [])}
+            yield found["FunctionName"], chosen(found, *settings) | more
+
+
+def tags(aws: Aws, names: Any) -> Iterator[tuple[str, dict[str, str]]]:
+    """Those of everything that bears any, by a name that says what it is."""
+    for name in functions_by_name(aws):
+        yield (
+            f"function {name}",
+            aws("lambda").list_tags(Resource=names.arn("lambda", f"function:{name}"))["Tags"],
+        )
+    for machine in aws("stepfunctions").list_state_machines()["stateMachines"]:
+        listed = aws("stepfunctions").list_tags_for_resource(resourceArn=machine["stateMachineArn"])["tags"]
+        yield f"machine {machine['name']}", {tag["key"]: tag["value"] for tag in listed}
+    for role in aws("iam").list_roles()["Roles"]:
+        yield f"role {role['RoleName']}", by_key(aws("iam").list_role_tags(RoleName=role["RoleName"]))
+    for url in aws("sqs").list_queues()["QueueUrls"]:
+        yield f"queue {url.rpartition('/')[2]}", aws("sqs").list_queue_tags(QueueUrl=url)["Tags"]
+    job = names.arn("glue", f"job/{names['prepare_job']}")
+    yield "job", aws("glue").get_tags(ResourceArn=job)["Tags"]
+    topic = names.arn("sns", names["alerts_topic"])
+    yield "topic", by_key(aws("sns").list_tags_for_resource(ResourceArn=topic))
+    for kind in ("pipeline", "model_package_group"):
+        arn = names.arn("sagemaker", f"{kind.replace('_', '-')}/{names[kind]}")
+        yield kind, by_key(aws("sagemaker").list_tags(ResourceArn=arn))
+
+
+def functions_by_name(aws: Aws) -> list[str]:
+    pages = aws("lambda").get_paginator("list_functions").paginate()
+    return [found["FunctionName"] for page in pages for found in page["Functions"]]
+
+
+def by_key(answer: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in answer["Tags"]}
+
+
+def without_payer(found: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in found.items() if key not in WHO_PAYS}
 
 
 def permissions(client: Any) -> Iterator[tuple[str, Any]]:
