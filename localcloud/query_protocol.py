@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
+from html import escape
 from typing import Any
-from xml.sax.saxutils import escape
 
 import botocore.session
 from botocore.model import ListShape, OperationModel, Shape, StructureShape
@@ -29,7 +29,7 @@ def to_xml(shape: Shape, value: Any) -> str:
         return "true" if value else "false"
     if shape.type_name == "timestamp":
         return datetime.fromtimestamp(value, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return escape(str(value))
+    return escape(str(value), quote=False)
 
 
 def _members(shape: StructureShape, value: Mapping[str, Any]) -> Iterator[str]:
