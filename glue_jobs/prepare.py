@@ -27,6 +27,7 @@ from types import TracebackType
 from typing import Any, NoReturn
 
 import boto3
+from boto3.s3.transfer import TransferConfig
 
 from glue_jobs.contract import Column, Contract, load_contract
 from glue_jobs.engines import Engine, ParserDisagrees, choose_engine, part_name
@@ -47,8 +48,9 @@ from glue_jobs.transforms import (
     RAGGED_LINE,
     Frame,
     accepted,
+    believed_ids,
     classify,
-    duplicate_ids,
+    encoded,
     mark_duplicates,
     part,
     reason_key,
@@ -60,6 +62,7 @@ from glue_jobs.transforms import (
 MODES = ("training", "inference")
 ENGINES = ("auto", "polars", "spark")
 ROWS_PER_PART = 200_000  # about 5 MB: large enough for a stream, small enough to share between workers
+IN_ONE_REQUEST = TransferConfig(multipart_threshold=5 << 30)  # as large as CopyObject takes
 RUN_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # A script on Glue gets the job's own parameters too, so these are let through and nothing else is:
 # https://docs.aws.amazon.com/glue/latest/dg/aws-glue-programming-etl-glue-arguments.html
@@ -178,8 +181,8 @@ class Preparation:
         digest = hashlib.sha256()
         checked = self._check(files, digest)
         try:
-            classified = self._classify(checked)
-            report = self._judge(classified, checked, digest.hexdigest())
+            classified, bad = self._classify(checked)
+            report = self._judge(classified, bad, checked, digest.hexdigest())
             written = self._write_curated(classified, report["rows_out"])
         except ParserDisagrees as disagreement:
             raise self._ambiguous_quotes(files) from disagreement
@@ -205,12 +208,25 @@ class Preparation:
         )
         return checked
 
-    def _classify(self, checked: Sequence[CheckedFile]) -> Frame:
-        classified = classify(self.engine.scan(checked), self.contract, self.columns)
-        ids = duplicate_ids(classified, self.contract)
-        return mark_duplicates(self.engine.flag(classified, value(self.contract.id), ids, DUPLICATE))
+    def _classify(self, checked: Sequence[CheckedFile]) -> tuple[Frame, Frame]:
+        """Every row's numbers and verdict, and the bad rows as they were read; the source is read once more
+        only when an id is there twice."""
+        every = classify(self.engine.scan(checked), self.contract, self.columns)
+        classified, bad = self._hold(every, checked)
+        ids = self.engine.repeated(believed_ids(classified, self.contract))
+        if ids is None:
+            return classified, bad
+        flagged = self.engine.flag(every, value(self.contract.id), ids, DUPLICATE)
+        return self._hold(mark_duplicates(flagged), checked)
 
-    def _judge(self, classified: Frame, checked: Sequence[CheckedFile], source_sha256: str) -> Report:
+    def _hold(self, classified: Frame, checked: Sequence[CheckedFile]) -> tuple[Frame, Frame]:
+        headers = _headers(checked)
+        numbers, bad = self.engine.hold([encoded(classified, self.columns), rejected(classified, headers)])
+        return numbers, bad
+
+    def _judge(
+        self, classified: Frame, bad: Frame, checked: Sequence[CheckedFile], source_sha256: str
+    ) -> Report:
         """Count, set the bad rows aside, and stop here when the table cannot be used.
 
         The report is written either way: with the counts a person sees what is wrong.
@@ -222,14 +238,13 @@ class Preparation:
             sum(len(one.ragged) for one in checked),
         ):
             raise ParserDisagrees
-        headers = list(dict.fromkeys(name for file in checked for name in file.header))
-        report = self._about_the_run(headers, source_sha256) | data_report(
+        report = self._about_the_run(_headers(checked), source_sha256) | data_report(
             counts, self.contract, self.columns
         )
         self.log(f"accepted {report['rows_out']} rows, quarantined {report['rows_quarantined']}")
         if report["rows_quarantined"]:
             self.log(f"reasons {report['quarantine_reasons']}, rows in {self.arguments.quarantine_uri}")
-            self.engine.write_csv({self.arguments.quarantine_uri: rejected(classified, headers)}, header=True)
+            self.engine.write_csv({self.arguments.quarantine_uri: bad}, header=True)
         try:
             check_rows(report, self.contract, self.arguments.quarantine_uri)
             if self.arguments.is_training:
@@ -299,7 +314,8 @@ class Preparation:
             return
         for key in keys:
             published = f"curated/{key.rpartition('/')[2]}"
-            self.s3.copy({"Bucket": self.arguments.bucket, "Key": key}, self.arguments.bucket, published)
+            source = {"Bucket": self.arguments.bucket, "Key": key}
+            self.s3.copy(source, self.arguments.bucket, published, Config=IN_ONE_REQUEST)
             self.log(f"published {published}")
 
     def _ambiguous_quotes(self, files: Sequence[SourceFile]) -> NotACsv:
@@ -313,6 +329,11 @@ class Preparation:
         return NotACsv(
             f"quotes in {self.arguments.source_uri} can be read in two ways: quote whole fields only"
         )
+
+
+def _headers(checked: Sequence[CheckedFile]) -> list[str]:
+    """The names of all files' fields, each once."""
+    return list(dict.fromkeys(name for file in checked for name in file.header))
 
 
 def print_named_errors(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

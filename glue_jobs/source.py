@@ -9,14 +9,13 @@ on the number of rows.
 from __future__ import annotations
 
 import codecs
-import csv
 import difflib
-import io
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from itertools import chain
+from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
@@ -29,12 +28,9 @@ from glue_jobs.errors import (
     NotUtf8,
     SourceNotFound,
 )
-
-if TYPE_CHECKING:
-    from _csv import Reader
+from glue_jobs.records import LONGEST_LINE, QUOTE, Block, Records, last_line_end, regular_records
 
 CHUNK_BYTES = 1 << 20
-LONGEST_LINE = 10 * CHUNK_BYTES
 SNIFFED_BYTES = 1 << 16
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 MAGIC_NUMBERS = {
@@ -168,27 +164,34 @@ def check_file(
     Raises:
         NotUtf8, NotACsv, MissingHeader, MissingColumn, DuplicateColumn: what they say, with the line.
     """
-    returns = _CarriageReturns(chunks)
-    reader = csv.reader(_decoded_lines(uri, returns, digest), strict=True)
-    records = _records(uri, reader)
-    before, header = _first_record(records)
-    if not before:
+    blocks = _decoded_blocks(uri, chunks, digest)
+    first = _first_record(uri, blocks)
+    if first is None:
         return None
-    names = tuple(name.strip() for name in header)
+    names = tuple(name.strip() for name in first.fields)
     _check_header(uri, names, required)
-    ragged, blank, count = array("q"), array("q"), 0
-    for count, record in enumerate(records, start=1):
-        if len(record) != len(names):
-            (blank if _is_blank(record) else ragged).append(count - 1)
-    spans_lines = returns.found_alone or reader.line_num != before + count
-    return CheckedFile(uri, _unique(names), before, count - len(blank), ragged, blank, spans_lines)
+    ragged, blank, count, spans_lines = array("q"), array("q"), 0, first.spans_lines
+    for block in chain([first.rest], blocks):
+        regular = regular_records(block.text, len(names))
+        if regular is not None:
+            count += regular
+            spans_lines |= block.text.count("\n") != regular
+            continue
+        records = Records(uri, block, blocks)
+        for record in records:
+            if len(record) != len(names):
+                (blank if _is_blank(record) else ragged).append(count)
+            count += 1
+        spans_lines |= records.spans_lines
+    return CheckedFile(uri, _unique(names), first.number, count - len(blank), ragged, blank, spans_lines)
 
 
 def first_line_with_odd_quotes(uri: str, chunks: Iterable[bytes]) -> int | None:
     """The line, from 1, where quotes stop pairing up: what a person should look at first."""
-    for number, line in enumerate(_decoded_lines(uri, chunks, _NoDigest()), start=1):
-        if line.count('"') % 2:
-            return number
+    for block in _decoded_blocks(uri, chunks, _NoDigest()):
+        for number, line in enumerate(block.text.split("\n"), start=block.line):
+            if line.count(QUOTE) % 2:
+                return number
     return None
 
 
@@ -197,49 +200,34 @@ class _NoDigest:
         """For a reader that needs no hash."""
 
 
-class _CarriageReturns:
-    """The chunks, and afterwards whether a carriage return stood alone among them, without its line feed."""
+@dataclass(frozen=True)
+class _FirstRecord:
+    """The first record that is not blank, its number from 1, and what follows it in its block."""
 
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = chunks
-        self.found_alone = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        carried = b""
-        for chunk in self._chunks:
-            yield chunk
-            if b"\r" in chunk or carried:
-                seen = carried + chunk
-                carried = b"\r" if seen.endswith(b"\r") else b""
-                self.found_alone |= seen.count(b"\r") - len(carried) != seen.count(b"\r\n")
+    number: int
+    fields: Sequence[str]
+    rest: Block
+    spans_lines: bool
 
 
-def _records(uri: str, reader: Reader) -> Iterator[list[str]]:
-    start = 1
-    try:
-        for record in reader:
-            start = reader.line_num + 1
-            yield record
-    except csv.Error as error:
-        raise NotACsv(
-            f"{uri} is not well-formed CSV in the record that begins on line {start}: {error}"
-        ) from error
-
-
-def _first_record(records: Iterable[list[str]]) -> tuple[int, list[str]]:
-    """The first record that is not blank, with its number from 1; 0 when there is none."""
-    for number, record in enumerate(records, start=1):
-        if not _is_blank(record):
-            return number, record
-    return 0, []
+def _first_record(uri: str, blocks: Iterator[Block]) -> _FirstRecord | None:
+    number, spans_lines = 0, False
+    for block in blocks:
+        records = Records(uri, block, blocks)
+        for record in records:
+            number += 1
+            if not _is_blank(record):
+                return _FirstRecord(number, record, records.rest(), spans_lines or records.spans_lines)
+        spans_lines |= records.spans_lines
+    return None
 
 
 def _is_blank(record: Sequence[str]) -> bool:
     return not record or (len(record) == 1 and not record[0].strip())
 
 
-def _decoded_lines(uri: str, chunks: Iterable[bytes], digest: Digest) -> Iterator[str]:
-    """Lines of UTF-8 text, each with its line feed, without the byte order mark."""
+def _decoded_blocks(uri: str, chunks: Iterable[bytes], digest: Digest) -> Iterator[Block]:
+    """UTF-8 text without the byte order mark: whole lines, about a chunk of them at a time."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     pending, offset, line = "", 0, 1
     for chunk in chunks:
@@ -253,18 +241,19 @@ def _decoded_lines(uri: str, chunks: Iterable[bytes], digest: Digest) -> Iterato
             text = pending + decoder.decode(data)
         except UnicodeDecodeError as error:
             skipped = len(chunk) - len(data)
-            raise _not_utf8(uri, error, offset + skipped - carried, line) from error
+            raise _not_utf8(uri, error, offset + skipped - carried, line + pending.count("\n")) from error
         offset += len(chunk)
-        complete, line_feed, pending = text.rpartition("\n")
-        if line_feed:
-            line += complete.count("\n") + 1
-            yield from io.StringIO(complete + line_feed, newline="\n")
+        end = last_line_end(text)
+        block, pending = Block(line, text[:end]), text[end:]
+        if end:
+            line += block.text.count("\n")
+            yield block
         if len(pending) > LONGEST_LINE:
             raise NotACsv(f"{uri}: line {line} is longer than {LONGEST_LINE} characters")
     if decoder.getstate()[0]:
         raise NotUtf8(f"{uri} ends in the middle of a UTF-8 character: it was cut off, upload it again")
     if pending:
-        yield pending
+        yield Block(line, pending)
 
 
 def _sniff(uri: str, head: bytes) -> None:

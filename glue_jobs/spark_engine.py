@@ -89,13 +89,19 @@ class SparkEngine:
     def collect(self, frame: Frame) -> list[dict[str, Any]]:
         return [row.asDict() for row in frame.to_native().collect()]
 
+    def hold(self, frames: Sequence[Frame]) -> list[Frame]:
+        return [_frame(frame.to_native().persist()) for frame in frames]
+
+    def repeated(self, ids: Frame) -> Frame | None:
+        native = ids.to_native()
+        [name] = native.columns
+        again = native.groupBy(_column(name)).count().filter("count > 1").select(_column(name)).persist()
+        return None if again.isEmpty() else _frame(again)
+
     def flag(self, frame: Frame, column: str, values: Frame, name: str) -> Frame:
         """Joined, not listed: Spark takes a minute to read a list of a hundred thousand literals."""
-        few = values.to_native().withColumn(name, sql.lit(True)).persist()
-        rows = frame.to_native()
-        if few.isEmpty():
-            return _frame(rows.withColumn(name, sql.lit(False)))
-        joined = rows.join(sql.broadcast(few), on=column, how="left")
+        few = values.to_native().withColumn(name, sql.lit(True))
+        joined = frame.to_native().join(sql.broadcast(few), on=column, how="left")
         return _frame(joined.withColumn(name, sql.coalesce(_column(name), sql.lit(False))))
 
     def write_csv(self, frames: Mapping[str, Frame], *, header: bool) -> None:

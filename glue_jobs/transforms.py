@@ -9,7 +9,7 @@ Frames have these columns:
     scanned     raw/<header> text as read, per source column · source (URI) · ragged (bool)
     classified  scanned + value/<column> per contract column, a number or null · reason (text or null) ·
                 in_validation (bool, null without an id)
-    flagged     classified + duplicate (bool): its id is one of `duplicate_ids`
+    flagged     classified + duplicate (bool): another row has its id, too
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ UNREADABLE = {"integer": "not_an_integer", "number": "not_a_number", "category":
 
 BLANKS = " \t\r\n\v\f\u00a0"
 # \z and not $: in Java $ also matches before a last line separator, and there are several.
-# Fifteen digits fit a double exactly. 3.0 is an integer: tools that know no missing integers write it so.
+# Fifteen digits fit a double exactly, through which they are cast. 3.0 is an integer: tools that know no
+# missing integers write it so.
 INTEGER_PATTERN = r"^[+-]?[0-9]{1,15}(\.0*)?\z"
-INTEGER_TAIL = r"\.0*$"
 NUMBER_PATTERN = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?\z"
 
 LEHMER_MODULUS = 2**31 - 1
@@ -68,7 +68,7 @@ def _plain(name: str) -> str:
 def classify(scanned: Frame, contract: Contract, columns: Sequence[Column]) -> Frame:
     """Give every row its numbers and, when it breaks the contract, the reason: its first fault.
 
-    A duplicate id is not seen here: that needs all rows, see `duplicate_ids`.
+    A duplicate id is not seen here: that needs all rows, see `mark_duplicates`.
     """
     texts = [_trimmed(column.name, contract.missing_values) for column in columns]
     values = [_value(column).alias(value(column.name)) for column in columns]
@@ -89,23 +89,21 @@ def reasons(columns: Sequence[Column]) -> list[str]:
     return [RAGGED_LINE, DUPLICATE_ID, *(code for column in columns for code in _faults(column))]
 
 
-def duplicate_ids(classified: Frame, contract: Contract) -> Frame:
-    """One column, the id's: the ids that more than one row has. A ragged row's id is not believed."""
+def believed_ids(classified: Frame, contract: Contract) -> Frame:
+    """One column, the id's, of every row that has one. A ragged row's id is not believed."""
     identity = nw.col(value(contract.id))
-    return (
-        classified.filter(~nw.col(RAGGED), ~identity.is_null())
-        .select(identity)
-        .group_by(value(contract.id))
-        .agg(nw.len().alias("rows"))
-        .filter(nw.col("rows") > 1)
-        .select(identity)
-    )
+    return classified.filter(~nw.col(RAGGED), ~identity.is_null()).select(identity)
 
 
 def mark_duplicates(flagged: Frame) -> Frame:
     """Quarantine every row of a duplicated id, whatever their order: no row is more right than the other."""
     duplicate = nw.when(nw.col(DUPLICATE)).then(nw.lit(DUPLICATE_ID))
     return flagged.with_columns(nw.coalesce(nw.col(REASON), duplicate).alias(REASON))
+
+
+def encoded(classified: Frame, columns: Sequence[Column]) -> Frame:
+    """The classified rows without the text they were read as."""
+    return classified.select(RAGGED, REASON, IN_VALIDATION, *(value(column.name) for column in columns))
 
 
 def accepted(classified: Frame, columns: Sequence[Column]) -> Frame:
@@ -204,8 +202,7 @@ def _value(column: Column) -> nw.Expr:
     if column.type == "category":
         return _code(text, column.encoding)
     if column.type == "integer":
-        digits = text.str.replace_all(INTEGER_TAIL, "")
-        return nw.when(text.str.contains(INTEGER_PATTERN)).then(digits).cast(nw.Int64)
+        return nw.when(text.str.contains(INTEGER_PATTERN)).then(text).cast(nw.Float64).cast(nw.Int64)
     return nw.when(text.str.contains(NUMBER_PATTERN)).then(text).cast(nw.Float64)
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import pytest
 from glue_jobs import errors
 from glue_jobs import prepare as job
 from glue_jobs.contract import load_contract
-from glue_jobs.engines import PolarsEngine, storage_options
+from glue_jobs.engines import PolarsEngine, storage_options, upload
 from glue_jobs.transforms import Frame
 
 ROOT = Path(job.__file__).resolve().parent.parent
@@ -304,7 +305,7 @@ def test_the_fixed_copies_come_last(
             raise ConnectionError
 
     ours = arguments(put(table(ROWS)))
-    engine = PolarsEngine(storage_options(aws_environment))
+    engine = PolarsEngine(storage_options(aws_environment), partial(upload, s3))
     with pytest.raises(ConnectionError):
         job.Preparation(ours, load_contract(ours.contract), engine, WithoutReport(), job.Log()).run()
     assert keys() == RUN_FILES
@@ -318,7 +319,7 @@ def test_a_source_that_changes_under_way_is_not_published(
             super().write_csv(frames, header=header)
             put(table(good_lines(31)))
 
-    engine = Meddling(storage_options(aws_environment))
+    engine = Meddling(storage_options(aws_environment), partial(upload, s3))
     ours = arguments(put(table(ROWS)))
     with pytest.raises(errors.SourceChanged):
         job.Preparation(ours, load_contract(ours.contract), engine, s3, job.Log()).run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -20,8 +21,8 @@ from glue_jobs.transforms import (
     SOURCE,
     Frame,
     accepted,
+    believed_ids,
     classify,
-    duplicate_ids,
     is_in_validation,
     mark_duplicates,
     part,
@@ -63,8 +64,10 @@ def classified(contract: Contract) -> Classify:
 
     def run(rows: Iterable[Mapping[str, str]], ragged: Sequence[int] = ()) -> Frame:
         frame = classify(scanned(rows, ragged), contract, contract.columns)
-        ids = duplicate_ids(frame, contract)
-        return mark_duplicates(PolarsEngine({}).flag(frame, value(contract.id), ids, DUPLICATE))
+        engine = PolarsEngine({}, shutil.copy)
+        ids = engine.repeated(believed_ids(frame, contract))
+        flagged = engine.flag(frame, value(contract.id), ids, DUPLICATE) if ids else None
+        return mark_duplicates(flagged) if flagged else frame
 
     return run
 
