@@ -12,7 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -62,22 +62,34 @@ class Usage:
         """Reasons for statements that are used, or that no role has."""
         return sorted(set(self.reasons) - self.unused)
 
+    @property
+    def roles(self) -> list[str]:
+        return sorted({role for role, _sid in self.actions})
+
+    @property
+    def shared(self) -> str:
+        """How the names of all roles begin, which need not be told for each: `titanic-sagemaker-dev-`."""
+        pairs = zip(self.roles[0], self.roles[-1], strict=False)  # sorted: what these share, all do
+        alike = "".join(letter for letter, _same in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        return alike[: alike.rfind("-") + 1]
+
     def table(self) -> Iterator[str]:
         """A line for each role: calls, those denied, and how much of what it may do was needed."""
         calls, denied = Counter(call.role for call in self.judged), Counter(call.role for call in self.denied)
-        yield f"  {'role':46}{'calls':>7}{'denied':>8}{'statements':>12}{'actions':>10}"
-        for role in sorted({role for role, _sid in self.actions}):
+        yield f"  {self.shared + '…':32}{'calls':>7}{'denied':>8}{'statements':>12}{'actions':>10}"
+        for role in self.roles:
             have = {key: actions for key, actions in self.actions.items() if key[0] == role}
             used = [key for key in have if key in self.used]
             statements = f"{len(used)}/{len(have)}"
             actions = f"{sum(len(self.used[key]) for key in used)}/{sum(map(len, have.values()))}"
-            yield f"  {role:46}{calls[role]:7}{denied[role]:8}{statements:>12}{actions:>10}"
+            name = role.removeprefix(self.shared)
+            yield f"  {name:32}{calls[role]:7}{denied[role]:8}{statements:>12}{actions:>10}"
 
     def unused_lines(self) -> Iterator[str]:
         """A line for each reason: which statements it explains, in how many roles."""
         for reason, statements in sorted(_by_reason(self.reasons).items()):
             sids = ", ".join(sorted({sid for _role, sid in statements}))
-            roles = {role for role, _sid in statements}
+            roles = {role.removeprefix(self.shared) for role, _sid in statements}
             whose = next(iter(roles)) if len(roles) == 1 else f"{len(roles)} roles"
             yield f"  {sids} ({whose}): {reason}"
 

@@ -63,6 +63,13 @@ def test_each_role_has_its_line() -> None:
     assert writer.split() == ["writer", "1", "0", "1/1", "1/1"]
 
 
+def test_how_all_names_begin_is_told_once() -> None:
+    actions = {("dev-reader", "Trace"): frozenset({"a:B"}), ("dev-writer", "Trace"): frozenset({"a:B"})}
+    heading, reader, _writer = Usage(actions, (), {}).table()
+    assert heading.split()[0] == "dev-…"
+    assert reader.split()[0] == "reader"
+
+
 def test_a_reason_that_many_roles_share_is_told_once() -> None:
     actions = {(role, "Trace"): frozenset({"xray:PutTraceSegments"}) for role in ("reader", "writer")}
     reasons = dict.fromkeys(actions, "nothing collects traces here")
