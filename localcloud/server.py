@@ -65,6 +65,7 @@ def install_plugins() -> None:
         scheduler,
         sqs,
         step_functions,
+        step_functions_callback,
         waits,
         what_if,
     )
@@ -76,6 +77,7 @@ def install_plugins() -> None:
         glue,
         lambda_,
         step_functions,
+        step_functions_callback,
         paths,
         events,
         scheduler,

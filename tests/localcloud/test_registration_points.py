@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import threading
 from importlib.metadata import version
+from typing import Any
 
 import pytest
 
@@ -39,6 +41,9 @@ def test_has_registries_of_step_functions_integrations() -> None:
         ("_execute_task", ["state_def", "raw_input", "execution", "ctx"]),
         ("_invoke_resource", ["resource", "input_data"]),
         ("_invoke_resource_with_timeout", ["resource", "input_data", "timeout"]),
+        ("_invoke_with_callback", ["resource", "input_data", "token", "state_def"]),
+        ("_send_task_success", ["data"]),
+        ("_send_task_failure", ["data"]),
         ("_run_execution", ["exec_arn"]),
         ("_fail_execution", ["execution", "error", "cause"]),
         ("_start_execution", ["data"]),
@@ -57,6 +62,19 @@ def test_step_functions_engine_has_the_functions_that_are_wrapped(name: str, exp
     from ministack.services import stepfunctions
 
     assert parameters(getattr(stepfunctions, name)) == expected
+
+
+def test_step_functions_keep_an_answer_beside_its_token_until_the_task_takes_it() -> None:
+    from ministack.services import stepfunctions
+
+    waiting: dict[str, Any] = {"event": threading.Event(), "result": None, "error": None, "heartbeat": None}
+    stepfunctions._task_tokens["a token"] = waiting
+    try:
+        stepfunctions._send_task_failure({"taskToken": "a token", "error": "NotToday", "cause": "come back"})
+    finally:
+        stepfunctions._task_tokens.pop("a token")
+    assert waiting["event"].is_set()
+    assert waiting["error"] == {"Error": "NotToday", "Cause": "come back"}
 
 
 @pytest.mark.parametrize("name", ["_crc64nvme", "_crc32c"])
