@@ -7,17 +7,20 @@ to promote, so it is in no message, and who answers needs to read it there.
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from ops import runs
 from ops.aws_errors import error_code
-from ops.errors import GateClosed, RunNotFound, UsageError
+from ops.errors import GateClosed, OpsError, RunNotFound, UsageError
 from ops.runs import Run
 from ops.target import Target
 
 LATEST = "latest"
+START_SECONDS = 60
+"""Longest that an approval may take to start its promotion."""
 _GONE = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
 
 
@@ -62,6 +65,27 @@ def find_waiting(target: Target, wanted: str) -> Run:
 def running(target: Target) -> list[Run]:
     """The promotions that go on, newest first."""
     return runs.running(target, runs.PROMOTION)
+
+
+def started_by_approval(target: Target, package_arn: str) -> Run:
+    """The promotion that the approval of a version has started. Raises `OpsError` where none comes."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        for summary in runs.executions(target, runs.PROMOTION):
+            run = runs.describe_run(target, summary["executionArn"])
+            if run.input.get("model_package_arn") == package_arn:
+                return run
+        time.sleep(target.poll_seconds)
+    raise OpsError(
+        f"The approval of {package_arn} has started no promotion: look whether the rule "
+        f"{target.names.rule('approved_version')} is enabled. `titanic promote VERSION` starts one by hand."
+    )
+
+
+def wait_until_asked(target: Target, run: Run) -> None:
+    """Returns when the gate can be answered, or the run has ended without asking."""
+    while _request(target, run.run_id) is None and runs.describe_run(target, run.execution_arn).running:
+        time.sleep(target.poll_seconds)
 
 
 def answer(target: Target, run: Run, reason: str | None, *, confirmed: bool) -> Answer:

@@ -136,7 +136,7 @@ def outcome(console: Console, told: RunReport) -> None:
 def places(console: Console, told: RunReport) -> None:
     """Where everything of a run lies."""
     run = f"{told.run.run_id} ({seconds(told.run.seconds())})"
-    _pairs(console, [(f"{told.run.title.lower()} run", run), *_places(told)])
+    _pairs(console, [(f"{told.run.title.lower()} run", run), *_answer(told), *_places(told)])
 
 
 def runs_table(found: Iterable[Run]) -> Table:
@@ -253,6 +253,16 @@ def score(console: Console, found: Score, at_training: Mapping[str, Any]) -> Non
     console.print(table)
 
 
+def answers(
+    console: Console, endpoint: str, asked: Sequence[tuple[str, str]], probabilities: Sequence[float]
+) -> None:
+    """What an endpoint said of passengers: (who, what was sent) and the probability of each."""
+    table = _table(f"{endpoint} says of", "asked as", ">probability")
+    for (who, sent), probability in zip(asked, probabilities, strict=True):
+        table.add_row(who, sent, number(probability))
+    console.print(table)
+
+
 def seconds(value: float) -> str:
     """A duration as a person reads it: 0.4 s, 2 min 05 s, 1 h 02 min."""
     if value < 60:
@@ -326,6 +336,15 @@ def _why_no_warning(most: Shift, threshold: float) -> str:
 def _not_above(shift: Shift, threshold: float) -> str:
     """The words of the alert's own table."""
     return "chance" if shift.psi > threshold else "ok"
+
+
+def _answer(told: RunReport) -> list[tuple[str, str]]:
+    """What a person said at a promotion's gate."""
+    from functions.common.promotion_message import decided
+
+    said = decided(told.gate)
+    reason = (told.gate or {}).get("reason")
+    return [("gate", f"{said}{f': {reason}' if reason else ''}")] if said else []
 
 
 def _places(told: RunReport) -> list[tuple[str, str]]:

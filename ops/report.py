@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from functions.common.promotion_message import said_at_gate
 from ops import pipeline, registry, runs
 from ops.errors import ExitCode, VersionNotFound
 from ops.history import Failure, History, Row, in_words
@@ -94,6 +95,7 @@ class RunReport:
     """One run as `runs show` tells it, and the end of `train` and `predict`.
 
     `model` is the version that was registered, or predicted with. `locations` maps a name to an S3 URI.
+    `gate` is what a person answered to a promotion.
     """
 
     run: Run
@@ -110,6 +112,7 @@ class RunReport:
     manifest: Mapping[str, Any] | None = None
     predictions: Predictions | None = None
     drift: Drift | None = None
+    gate: Mapping[str, Any] | None = None
 
     @property
     def headline(self) -> str:
@@ -189,6 +192,7 @@ class RunReport:
             "locations": dict(self.locations),
             "predictions": self.predictions.to_json() if self.predictions else None,
             "drift": self.drift.to_json() if self.drift else None,
+            "gate": self.gate,
             "states": [_row_json(row) for row in self.rows] or (self.manifest or {}).get("states", []),
             "steps": [_step_json(step) for step in self.steps],
             "console_link": self.console_link,
@@ -235,6 +239,7 @@ def gather(target: Target, run: Run, history: History | None = None) -> RunRepor
         manifest=manifest,
         predictions=published,
         drift=parse_drift(known),
+        gate=said_at_gate(known.get("gate")),
     )
 
 

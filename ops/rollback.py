@@ -49,24 +49,50 @@ def roll_back(target: Target, name: str, reason: str | None) -> Rollback:
     endpoints.refuse_while_changing(now)
     history = history_of(target, name)
     entry = _present(history.deployments(), now)
-    previous = entry["previous_endpoint_config_name"]
-    target.client("sagemaker").update_endpoint(EndpointName=name, EndpointConfigName=previous)
-    after = endpoints.settle(target, name)
-    _require(after, previous)
-    done = Rollback(
-        endpoint=name,
+    attempt = _attempt(target, now, entry["previous_endpoint_config_name"], reason)
+    history.keep_rollback(attempt)  # whatever happens next, it is known who wanted what
+    after = _go_back(target, name, entry["previous_endpoint_config_name"])
+    at = runs.iso(datetime.now(UTC))
+    went = _serves(after, attempt["to_endpoint_config_name"])
+    history.keep_rollback({**attempt, "outcome": "rolled_back" if went else "failed", "settled_at": at})
+    if not went:
+        raise _did_not_go(after, attempt["to_endpoint_config_name"])
+    done = _done(now, after, attempt, at)
+    why = f"By hand, by {done.by}: {done.reason or 'no reason was given'}"
+    history.settle(entry["run_id"], "rolled_back", at, why)
+    _tell(target, done)
+    return done
+
+
+def _attempt(target: Target, now: Endpoint, previous: str, reason: str | None) -> dict[str, Any]:
+    """The rollback as the endpoint's history has it from its beginning on."""
+    return {
+        "from_endpoint_config_name": now.config,
+        "to_endpoint_config_name": previous,
+        "by": target.identity["Arn"],
+        "requested_at": runs.iso(datetime.now(UTC)),
+        "outcome": "requested",
+        "settled_at": None,
+        "reason": " ".join((reason or "").split()) or None,
+    }
+
+
+def _go_back(target: Target, name: str, config: str) -> Endpoint:
+    target.client("sagemaker").update_endpoint(EndpointName=name, EndpointConfigName=config)
+    return endpoints.settle(target, name)
+
+
+def _done(now: Endpoint, after: Endpoint, attempt: dict[str, Any], at: str) -> Rollback:
+    return Rollback(
+        endpoint=after.name,
         config=after.config,
         version=after.version,
         before=now.config,
         version_before=now.version,
-        by=target.identity["Arn"],
-        at=runs.iso(datetime.now(UTC)),
-        reason=" ".join((reason or "").split()) or None,
+        by=attempt["by"],
+        at=at,
+        reason=attempt["reason"],
     )
-    why = f"By hand, by {done.by}: {done.reason or 'no reason was given'}"
-    history.settle(entry["run_id"], "rolled_back", done.at, why)
-    _tell(target, done)
-    return done
 
 
 def history_of(target: Target, name: str) -> ServingHistory:
@@ -98,13 +124,16 @@ def _present(deployments: list[dict[str, Any]], now: Endpoint) -> dict[str, Any]
     return found
 
 
-def _require(after: Endpoint, config: str) -> None:
+def _serves(after: Endpoint, config: str) -> bool:
     """`InService` proves nothing: an update that failed ends so as well, on the configuration it had."""
-    if after.status != "InService" or after.config != config:
-        raise OpsError(
-            f"Endpoint {after.name} did not go back to {config}: it is {after.status} on {after.config}. "
-            f"{after.failure or 'No reason was given.'} `titanic endpoints` shows it."
-        )
+    return after.status == "InService" and after.config == config
+
+
+def _did_not_go(after: Endpoint, config: str) -> OpsError:
+    return OpsError(
+        f"Endpoint {after.name} did not go back to {config}: it is {after.status} on {after.config}. "
+        f"{after.failure or 'No reason was given.'} `titanic endpoints` shows it."
+    )
 
 
 def _tell(target: Target, done: Rollback) -> None:

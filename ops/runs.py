@@ -203,6 +203,17 @@ def manifest_uri(target: Target, run_id: str) -> str:
     return f"s3://{target.names['data_bucket']}/runs/{run_id}/manifest.json"
 
 
+def executions(target: Target, kind: str) -> Iterable[Mapping[str, Any]]:
+    """Summaries of one machine's executions, newest first, page by page as they are asked for."""
+    pages = (
+        target.client("stepfunctions")
+        .get_paginator("list_executions")
+        .paginate(stateMachineArn=state_machine_arn(target, kind), PaginationConfig={"PageSize": 100})
+    )
+    for page in pages:
+        yield from page["executions"]
+
+
 def start_run(target: Target, kind: str, execution_input: Any, *, by: str) -> Run:
     """Starts a run with this input, as it is: the machine itself refuses what it does not know.
 
@@ -258,18 +269,8 @@ def iso(moment: datetime) -> str:
 
 def _summaries(target: Target) -> Iterable[Mapping[str, Any]]:
     """Executions of all machines, newest first, page by page as they are asked for."""
-    each = [_summaries_of(target, kind) for kind in KINDS]
+    each = [executions(target, kind) for kind in KINDS]
     return heapq.merge(*each, key=lambda summary: summary["startDate"], reverse=True)
-
-
-def _summaries_of(target: Target, kind: str) -> Iterable[Mapping[str, Any]]:
-    pages = (
-        target.client("stepfunctions")
-        .get_paginator("list_executions")
-        .paginate(stateMachineArn=state_machine_arn(target, kind), PaginationConfig={"PageSize": 100})
-    )
-    for page in pages:
-        yield from page["executions"]
 
 
 def _failure_of(answer: Mapping[str, Any]) -> Failure:

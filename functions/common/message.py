@@ -13,6 +13,7 @@ from functions.common.inputs import StrictModel
 LONGEST_SUBJECT = 99
 DEFAULT_ENV = "dev"  # what the operator's command assumes
 RUNBOOKS = "docs/runbooks"
+NAME_WIDTH = 9  # of most pairs, so that a message's blocks line up
 
 
 class Message(StrictModel):
@@ -38,7 +39,9 @@ def subject(text: str) -> str:
 
 def pairs(lines: Iterable[tuple[str, str | None]]) -> str:
     """`Name:    value` lines that line up; those without a value are left out."""
-    return "\n".join(f"{name + ':':<9}{value}" for name, value in lines if value)
+    said = [(f"{name}: ", value) for name, value in lines if value]
+    width = max([NAME_WIDTH, *(len(name) for name, _ in said)])
+    return "\n".join(f"{name:<{width}}{value}" for name, value in said)
 
 
 def command(text: str, env: str) -> str:

@@ -37,10 +37,10 @@ def promotion_headline(manifest: Manifest) -> str:
 
 def promotion_paragraphs(manifest: Manifest) -> list[str]:
     """Who asked and decided, and how the endpoints stand; then what a person must not overlook."""
-    gate = _gate(manifest)
+    gate = said_at_gate(manifest["gate"])
     facts = [
         ("Asked by", manifest["requested_by"]),
-        ("Decided", _decided(gate)),
+        ("Decided", decided(gate)),
         ("Reason", (gate or {}).get("reason")),
         ("Before", _version(manifest["was_live"])),
         ("Smoke", _smoke(manifest)),
@@ -63,13 +63,13 @@ def promotion_commands(manifest: Manifest) -> list[str]:
     return [*(["titanic endpoints"] if touched else []), *clean_up]
 
 
-def _gate(manifest: Manifest) -> Mapping[str, Any] | None:
-    """Whoever answers the gate by hand may send any JSON."""
-    gate = manifest["gate"]
+def said_at_gate(gate: object) -> Mapping[str, Any] | None:
+    """`$.gate` as an object: whoever answers the gate by hand may send any JSON."""
     return gate if isinstance(gate, dict) or gate is None else {"reason": json.dumps(gate)}
 
 
-def _decided(gate: Mapping[str, Any] | None) -> str | None:
+def decided(gate: Mapping[str, Any] | None) -> str | None:
+    """Who answered what, and when."""
     if gate is None:
         return None
     by, at = gate.get("by", "somebody"), gate.get("at", "a time not given")

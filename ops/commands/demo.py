@@ -1,4 +1,4 @@
-"""`titanic demo`: the whole story on the local cloud, from nothing to predictions that turn out right."""
+"""`titanic demo`: the whole story on the local cloud, from nothing to a model that answers in prod."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from ops.errors import ExitCode
 from ops.output import Output
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ops.registry import ModelVersion
     from ops.report import RunReport
     from ops.runs import Run
     from ops.target import Target
@@ -21,11 +24,11 @@ def demo(
     enforce_iam: EnforceIam = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the local cloud running at the end.")] = False,
 ) -> None:
-    """Train a model on the real table, approve it and predict with it, on this machine.
+    """Train a model on the real table, approve it, predict with it and put it to prod, on this machine.
 
     Starts the local cloud and deploys the project into it. Trains on 891 passengers, approves the model as
-    a person would, predicts for the 418 who were kept aside, and in the end compares that with what became
-    of them. A local cloud that already runs is used and left running.
+    a person would, predicts for the 418 who were kept aside, compares that with what became of them, and
+    in the end lets the model go live, past staging. A local cloud that already runs is used and left running.
 
     \b
     Examples:
@@ -71,7 +74,13 @@ class Story:
             return report.exit_code(predicted.run)
         render.outcome(self.out.result, predicted)
         self._compare(predicted.predictions.uri, trained)
-        self._end(trained, predicted)
+        promoted = self._promote(trained.model)
+        if promoted.run.decision != "promoted":
+            render.report(self.out.result, promoted)
+            return report.exit_code(promoted.run)
+        render.outcome(self.out.result, promoted)
+        self._ask_prod()
+        self._end(trained, predicted, promoted)
         return ExitCode.OK
 
     def _train(self) -> RunReport:
@@ -113,17 +122,48 @@ class Story:
         render.fates(self.out.result, probabilities, survived, names)
         render.score(self.out.result, score(probabilities, survived), trained.metrics)
 
-    def _end(self, trained: RunReport, predicted: RunReport) -> None:
+    def _promote(self, version: ModelVersion) -> RunReport:
+        """The promotion that the approval has started; the person at its gate is played here."""
+        from ops import gate, report
+
+        self._chapter("5  The model goes live, past staging and a person")
+        run = gate.started_by_approval(self.there, version.arn)
+        self.out.note(f"The approval has started promotion run {run.run_id}.")
+        return self._watch(run, {report.GATE: lambda: self._confirm(run)})
+
+    def _confirm(self, run: Run) -> None:
+        """What the person does to whom the promotion's question went."""
+        from ops import gate
+        from ops.commands.promote import answer_in_words
+
+        gate.wait_until_asked(self.there, run)
+        reason = "staging passed its smoke test"
+        self.out.note(f"$ titanic confirm {run.run_id} --reason '{reason}'")
+        self.out.note(answer_in_words(gate.answer(self.there, run, reason, confirmed=True)))
+
+    def _ask_prod(self) -> None:
+        """The contract's two passengers, asked as any client would."""
+        from functions.common.smoke import as_csv, read_contract
+        from ops import render
+        from ops.endpoints import CSV, PROD, endpoint_name, invoke
+
+        name, golden = endpoint_name(self.there, PROD), read_contract()["golden_rows"]
+        said = invoke(self.there, name, as_csv([row["features"] for row in golden]), CSV)
+        asked = [(row["name"], as_csv([row["features"]]).decode().strip()) for row in golden]
+        self.out.result.print()
+        render.answers(self.out.result, name, asked, [float(line) for line in said.body.split()])
+
+    def _end(self, *told: RunReport) -> None:
         from ops import render
 
         self._chapter("Where everything lies")
-        render.places(self.out.result, trained)
-        self.out.result.print()
-        render.places(self.out.result, predicted)
-        self.out.result.print()
-        alerts = ("titanic alerts", "shows what people were told about both runs")
+        for each in told:
+            render.places(self.out.result, each)
+            self.out.result.print()
+        alerts = ("titanic alerts", "shows what people were told about the runs")
         runs = ("titanic runs", "lists them; `titanic runs show RUN` tells one again, state by state")
-        render.next_commands(self.out.result, [alerts, runs])
+        ask = ("titanic endpoints", "lists what answers; `titanic invoke prod` asks it")
+        render.next_commands(self.out.result, [alerts, runs, ask])
 
     def _chapter(self, title: str) -> None:
         from rich.text import Text
@@ -132,13 +172,19 @@ class Story:
         self.out.result.print(Text(title, style="bold underline"))
 
     def _run(self, kind: str, execution_input: Any) -> RunReport:
-        """One run, watched to its end. On Ctrl-C it is stopped where the cloud goes on without us."""
-        from ops import report, runs, watch
+        """One run, from its start to its end."""
+        from ops import runs
 
         run = runs.start_run(self.there, kind, execution_input, by="demo")
         self.out.note(f"{run.title} run {run.run_id} has started.")
+        return self._watch(run)
+
+    def _watch(self, run: Run, at_state: Mapping[str, Callable[[], object]] | None = None) -> RunReport:
+        """To the run's end. On Ctrl-C it is stopped where the cloud goes on without us."""
+        from ops import report, runs, watch
+
         try:
-            history = watch.watch(self.there, run.execution_arn, self.out.result)
+            history = watch.watch(self.there, run.execution_arn, self.out.result, at_state)
         except BaseException:
             if self.stop_on_interrupt:
                 self._stop(run)

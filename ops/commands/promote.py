@@ -101,6 +101,11 @@ def _say(out: Output, answer: Answer) -> None:
     if out.as_json:
         write_json(answer.to_json())
         return
-    goes = "goes on to prod" if answer.confirmed else "is declined; prod stays as it is"
-    out.note(f"Promotion {answer.run.run_id} {goes}: said {answer.by} at {answer.at}.")
+    out.note(answer_in_words(answer))
     out.note(f"next  titanic runs show {answer.run.run_id}")
+
+
+def answer_in_words(answer: Answer) -> str:
+    """What follows from an answer at the gate, and whose it was."""
+    goes = "goes on to prod" if answer.confirmed else "is declined; prod stays as it is"
+    return f"Promotion {answer.run.run_id} {goes}: said {answer.by} at {answer.at}."

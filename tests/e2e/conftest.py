@@ -318,8 +318,8 @@ def enforcing(own_cloud: OwnCloud) -> Iterator[Project]:
 
 @pytest.fixture(scope="session")
 def promoting(own_cloud: OwnCloud) -> Iterator[Project]:
-    """The project on a cloud whose endpoints, and whose end, are the tests' own."""
-    with own_cloud("promoting") as project:
+    """The project on a cloud whose endpoints, and whose end, are the tests' own. It enforces IAM."""
+    with own_cloud("promoting", enforce_iam=True) as project:
         yield project
 
 

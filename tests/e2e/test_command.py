@@ -94,6 +94,7 @@ def test_the_demo_ends_with_predictions_that_turn_out_right(
         *("Port 4566 is in use", "Model registered: version 1", "titanic approve 1", "is now Approved"),
         *("Predictions published: 418 rows by model version 1", "418 new passengers", "manifest.json"),
         *("predictions/latest.json", "titanic alerts"),
+        *("SmokeTest", "titanic confirm", "Model promoted: version 1 is live", "titanic endpoints"),
     ):
         assert text in told
     assert control.status(home) is None
@@ -105,9 +106,12 @@ def test_a_cloud_comes_back_with_what_it_held(running: Titanic) -> None:
     runs = json.loads(running("runs", "--json").stdout)
     assert [(run["kind"], run["decision"]) for run in runs] == [
         ("batch_inference", "published"),
-        ("promotion", "aborted"),  # the approval started it, and the cloud was stopped before its gate opened
+        ("promotion", "promoted"),
         ("training", "registered"),
     ]
+    answer = running("invoke", "prod", "--body", "3,0,22,1,0,7.25,2\\n1,1,38,1,0,71.2833,0", "--json").stdout
+    died, survived = map(float, json.loads(answer)["body"].split())
+    assert died < 0.5 < survived
     for run in runs:
         assert "InitRun" in running("runs", "show", run["run_id"]).stdout
 
@@ -116,6 +120,9 @@ def test_a_second_demo_tells_the_same_story(running: Titanic) -> None:
     again = running("demo")
     assert again.returncode == 0, again.stderr
     assert "by model version 2" in again.stdout
+    assert "Model promoted: version 2 is live" in again.stdout
+    [endpoint] = json.loads(running("endpoints", "--json").stdout)
+    assert (endpoint["version"], endpoint["status"]) == (2, "InService")
 
 
 def test_shows_what_people_were_told(running: Titanic) -> None:

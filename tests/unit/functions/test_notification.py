@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from functions.common.message import pairs
 from functions.common.notification import build_notification
 
 ARN = "arn:aws:states:eu-west-1:123456789012:execution:titanic-sagemaker-dev-training:first"
@@ -252,3 +253,10 @@ def test_a_failed_batch_is_not_called_training() -> None:
 def test_a_failed_training_names_its_runbook() -> None:
     told = build_notification(manifest("failed", failure=failure()), URI, "dev")
     assert "docs/runbooks/retrain-failed.md" in told.message
+
+
+def test_a_blank_follows_every_name_and_values_line_up() -> None:
+    written = pairs([("Run", "1"), ("Asked by", "somebody"), ("Training", "2"), ("Reason", None)])
+    assert written == "Run:      1\nAsked by: somebody\nTraining: 2"
+    assert pairs([("Run", "1")]) == "Run:     1"  # as wide as other blocks of a message
+    assert pairs([]) == ""

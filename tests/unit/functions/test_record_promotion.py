@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -149,7 +150,7 @@ def test_a_failure_with_nothing_to_roll_back_says_how_prod_stands(
         "started_at": "x",
     }
     written = record_as("failed", deployed | {"error": ERROR, "rollback": rollback, "clean_up": CLEANED})
-    assert f"Prod:    {PROD} was" in written.notification.message
+    assert re.search(rf"^Prod: +{PROD} was", written.notification.message, re.MULTILINE)
     assert written.summary["next_command"] == "titanic endpoints"
     assert written.manifest["decision"] is None
 

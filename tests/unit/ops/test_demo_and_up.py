@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import io
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -11,7 +13,7 @@ import pytest
 
 from localcloud import control
 from localcloud.control import Cloud
-from ops import cli, local, watch
+from ops import cli, gate, local, runs, watch
 from ops.errors import ExitCode
 from ops.history import History
 from ops.target import Target
@@ -47,6 +49,14 @@ def session(aws: Target, states: Any, monkeypatch: pytest.MonkeyPatch) -> Sessio
     return here
 
 
+class Prod:
+    """An endpoint that knows men from women."""
+
+    def invoke_endpoint(self, Body: bytes, ContentType: str, **_: Any) -> dict[str, Any]:  # noqa: N803
+        said = "".join("0.978\n" if row.split(b",")[1] == b"1" else "0.088\n" for row in Body.splitlines())
+        return {"Body": io.BytesIO(said.encode()), "ContentType": ContentType}
+
+
 def ends(states: Any, monkeypatch: pytest.MonkeyPatch, status: str, **more: Any) -> None:
     def watch_it(_target: Target, arn: str, _console: Any, *_: Any) -> History:
         states.executions[arn].update(
@@ -76,7 +86,10 @@ def test_the_demo_ends_as_its_run_does(
 
 @pytest.fixture
 def good_story(session: Session, aws: Target, states: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both runs go well: the first registers version 1, the second gives everybody a probability."""
+    """All runs go well: the first registers version 1, the second gives everybody a probability.
+
+    The approval's promotion waits at its gate, is confirmed, and prod answers.
+    """
     group = aws.names["model_package_group"]
     sagemaker, bucket = aws.client("sagemaker"), aws.names["data_bucket"]
     sagemaker.create_model_package_group(ModelPackageGroupName=group)
@@ -84,6 +97,9 @@ def good_story(session: Session, aws: Target, states: Any, monkeypatch: pytest.M
         ModelPackageGroupName=group, ModelApprovalStatus="PendingManualApproval"
     )["ModelPackageArn"]
     folder = "predictions/run_date=2026-11-21/run_id=x/"
+    states.answered = []
+    states.send_task_success = lambda **answer: states.answered.append(answer)
+    aws._clients["sagemaker-runtime"] = Prod()
 
     def predict() -> dict[str, Any]:
         passengers = local.tables().new_passengers
@@ -95,14 +111,27 @@ def good_story(session: Session, aws: Target, states: Any, monkeypatch: pytest.M
             "publication": {"predictions_uri": f"s3://{bucket}/{folder}", "is_latest": True},
         }
 
-    def watch_it(_target: Target, arn: str, _console: Any, *_: Any) -> History:
-        training = "-training:" in arn
-        output = '{"decision": "registered"}' if training else '{"decision": "published"}'
-        stopped = datetime.now(UTC) + timedelta(seconds=9)
-        states.executions[arn].update(status="SUCCEEDED", output=output, stopDate=stopped)
+    def train() -> dict[str, Any]:
+        asked = json.dumps({"model_package_arn": package})
+        promotion = states.add("by-the-rule", "RUNNING", kind="promotion", input=asked)
+        question = gate.approval_key(runs.describe_run(aws, promotion).run_id)
+        aws.client("s3").put_object(Bucket=bucket, Key=question, Body=b'{"task_token": "secret"}')
         evaluation = {"model_package_arn": package, "metrics": {"accuracy": 0.83, "auc": 0.87}}
-        data = {"evaluation": evaluation} if training else predict()
-        return History(status="SUCCEEDED", data=data)
+        return {"evaluation": evaluation}
+
+    def promote() -> dict[str, Any]:
+        return {"package": {"model_package_arn": package}}
+
+    endings = {"training": (train, "registered"), "inference": (predict, "published")}
+
+    def watch_it(_target: Target, arn: str, _console: Any, at_state: Any = None) -> History:
+        for act in (at_state or {}).values():
+            act()
+        work, decision = endings.get(arn.split(":")[6].rsplit("-", 1)[-1], (promote, "promoted"))
+        stopped = datetime.now(UTC) + timedelta(seconds=9)
+        output = json.dumps({"decision": decision})
+        states.executions[arn].update(status="SUCCEEDED", output=output, stopDate=stopped)
+        return History(status="SUCCEEDED", data=work())
 
     monkeypatch.setattr(watch, "watch", watch_it)
 
@@ -113,18 +142,51 @@ def test_the_demo_tells_the_whole_story(
     assert cli.run(["demo"]) == ExitCode.OK
 
     told = capsys.readouterr().out
-    chapters = [line for line in told.splitlines() if line[:2] in ("1 ", "2 ", "3 ", "4 ", "Wh")]
-    assert len(chapters) == 5
+    chapters = [line for line in told.splitlines() if line[:3] in ("1  ", "2  ", "3  ", "4  ", "5  ", "Whe")]
+    assert len(chapters) == 6
     assert "Version 1 was PendingManualApproval and is now Approved" in told
     assert "Predictions published: 418 rows" in told
     assert "418 new passengers" in told
     assert "0.830" in told  # what evaluation had promised, beside what came true
+    assert "Model promoted: version 1 is live" in told
+    assert re.search(r"third-class man, 22 +3,0,22,1,0,7.25,2 +0.088", told)
+    [answered] = states.answered
+    assert json.loads(answered["output"])["decision"] == "approved"
     second = json.loads(states.started[1]["input"])
     assert second["source_uri"].startswith("s3://titanic-sagemaker-dev-123456789012/raw/new_passengers/")
     listed = aws.client("s3").get_object(
         Bucket=aws.names["data_bucket"], Key=second["source_uri"].split("/", 3)[3]
     )
     assert b"Survived" not in listed["Body"].readline()
+
+
+def test_a_demo_whose_promotion_fails_ends_there(
+    good_story: None, states: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tell = watch.watch
+
+    def watch_it(there: Target, arn: str, console: Any, *_: Any) -> History:
+        history = tell(there, arn, console)
+        if "-promotion:" in arn:
+            states.executions[arn].update(status="FAILED", error="SmokeFailed", cause="it is slow")
+            history.data = {}
+        return history
+
+    monkeypatch.setattr(watch, "watch", watch_it)
+
+    assert cli.run(["demo"]) == ExitCode.FAILED
+    told = capsys.readouterr().out
+    assert "it is slow" in told
+    assert "third-class man" not in told
+
+
+def test_a_demo_whose_approval_starts_nothing_says_so(
+    good_story: None, states: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(gate, "START_SECONDS", 0)
+
+    assert cli.run(["demo"]) == ExitCode.FAILED
+    assert "titanic-sagemaker-dev-approved-version is enabled" in capsys.readouterr().err
 
 
 def test_the_demo_can_be_told_twice(good_story: None, aws: Target) -> None:

@@ -193,6 +193,12 @@ def test_rolling_back_is_seen_through_recorded_and_told(
     assert entry
     assert entry["outcome"] == "rolled_back"
     assert "odd answers" in entry["reason"]
+    [kept] = history.rollbacks()
+    assert (kept["from_endpoint_config_name"], kept["to_endpoint_config_name"]) == (
+        f"{PROD}-v3-b",
+        f"{PROD}-v2-a",
+    )
+    assert (kept["outcome"], kept["reason"], kept["by"]) == ("rolled_back", "odd answers", done.by)
     [message] = sns.sent
     assert "rolled back by hand to version 2" in message["Subject"]
     assert "odd answers" in message["Message"]
@@ -217,6 +223,30 @@ def test_a_rollback_that_sagemaker_took_back_is_none(
     entry = history.of_run("b")
     assert entry
     assert entry["outcome"] == "live"
+    assert [kept["outcome"] for kept in history.rollbacks()] == ["failed"]
+
+
+def test_a_rollback_that_never_ended_is_known_of(
+    aws: Target, sagemaker: FakeSageMaker, history: ServingHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sagemaker, "update_endpoint", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        rollback.roll_back(aws, PROD, "half of the answers are odd")
+    [kept] = history.rollbacks()
+    assert (kept["outcome"], kept["reason"]) == ("requested", "half of the answers are odd")
+
+
+def test_a_deployment_leaves_the_rollbacks_before_it_in_the_history(
+    aws: Target, sagemaker: FakeSageMaker, history: ServingHistory
+) -> None:
+    aws._clients["sns"] = Published()
+    rollback.roll_back(aws, PROD, "odd answers")
+    history.request({"run_id": "c", "endpoint_config_name": "c", "previous_endpoint_config_name": None})
+    assert len(history.rollbacks()) == 1
+    assert [each["run_id"] for each in history.deployments()] == ["a", "b", "c"]
 
 
 def test_what_no_promotion_put_there_has_no_known_past(aws: Target, sagemaker: FakeSageMaker) -> None:
