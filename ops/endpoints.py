@@ -217,8 +217,9 @@ def _no_answer(target: Target, name: str, error: ClientError) -> Exception:
     if error_code(error) == "ModelError":
         said = " ".join(str(error.response.get("OriginalMessage", "")).split())
         return ModelRefused(
-            f"The model of {name} answered {error.response.get('OriginalStatusCode', 'an error')}: {said} "
-            "Send the features of contracts/titanic.json, one passenger a line, without a header."
+            f"The model of {name} answered {error.response.get('OriginalStatusCode', 'an error')}: "
+            f"{said.rstrip('.')}. Send the features of contracts/titanic.json, one passenger a line, without "
+            "a header."
         )
     if error_code(error) not in ABSENT:
         return error  # type: ignore[no-any-return]  # botocore has no types

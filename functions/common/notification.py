@@ -180,7 +180,15 @@ def _where(manifest: Manifest, manifest_uri: str) -> str:
 
 def _runbook(manifest: Manifest) -> str | None:
     """For runs that ended badly or without a model, and for predictions that somebody should look at."""
+    if _at_the_gate(manifest):
+        return runbook("promotion-stuck-at-the-gate")
     if manifest["failure"] or manifest["outcome"] == "rejected":
         return runbook(RUNBOOKS[manifest["kind"]])
     drifted = (manifest.get("drift") or {}).get("above_threshold")
     return runbook("drift-warning") if drifted else None
+
+
+def _at_the_gate(manifest: Manifest) -> bool:
+    """Nobody answered, or another promotion may still wait for an answer."""
+    in_the_way = (manifest["failure"] or {}).get("error") == "PromotionInProgress"
+    return manifest["outcome"] == "gate_timed_out" or in_the_way

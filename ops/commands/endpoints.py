@@ -91,11 +91,18 @@ def invoke(  # noqa: PLR0913, PLR0917 - typer takes each option as a parameter
 
 
 def question(body: str | None, file: str | None, json_body: str | None) -> tuple[bytes, str]:
-    """What is sent, and as what. Raises `UsageError` unless exactly one of the three was given."""
-    from ops.endpoints import CSV, JSON
-
+    """What is sent, and as what. Raises `UsageError` unless exactly one of the three says something."""
     if sum(given is not None for given in (body, file, json_body)) != 1:
         raise UsageError("Say what to ask: one of --body, --file and --json-body.")
+    payload, content_type = _payload(body, file, json_body)
+    if not payload.strip():  # the container would answer it, with nothing
+        raise UsageError("There is nothing to ask: give the features of at least one passenger.")
+    return payload, content_type
+
+
+def _payload(body: str | None, file: str | None, json_body: str | None) -> tuple[bytes, str]:
+    from ops.endpoints import CSV, JSON
+
     if file is not None:
         return _read(file), JSON if file.endswith(".json") else CSV
     if json_body is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.xdist_group("e2e-promotion")
 STAGING, PROD = "titanic-survival-staging", "titanic-survival-prod"
 PASSENGERS = b"3,0,22,1,0,7.25,2\n1,1,38,1,0,71.2833,0\n"
 MOST_REQUESTS = 300
-BAKE_SECONDS = 2000  # which the cloud's wait scale makes 2
+BAKE_SECONDS = 3600  # the longest there is, which the cloud's wait scale makes 3.6; the alarm ends it
 
 
 class Promotions:
@@ -29,8 +29,7 @@ class Promotions:
 
     def __init__(self, project: Any, until: Callable[..., Any]) -> None:
         self.project, self.until = project, until
-        url = project.stack.endpoint_url
-        self.target: Target = open_target(Choice(url, credentials=LOCAL_CREDENTIALS), "dev")
+        self.target = local_target(project.stack.endpoint_url)
 
     def start(self, package: str, **more: Any) -> str:
         arn: str = self.project.start({"model_package_arn": package, **more}, kind="promotion")
@@ -44,12 +43,18 @@ class Promotions:
         run = runs.describe_run(self.target, execution)
 
         def asked() -> bool:
+            if self.project.keys(gate.approval_key(run.run_id)):
+                return True
             running = runs.describe_run(self.target, execution).running
             assert running, self.project.result(execution).manifest["failure"]
-            return bool(self.project.keys(gate.approval_key(run.run_id)))
+            return False
 
         self.until(asked, f"{run.run_id} comes to its gate")
         return run
+
+    def token(self, run: runs.Run) -> str:
+        """What the run's gate waits for now."""
+        return str(json.loads(self.project.read(gate.approval_key(run.run_id)))["task_token"])
 
     def answer(self, run: runs.Run, *, confirmed: bool, reason: str = "as a test says") -> Any:
         gate.answer(self.target, run, reason, confirmed=confirmed)
@@ -186,6 +191,16 @@ def test_a_version_whose_artifact_is_no_model_ends_in_staging(
     assert "ping health check" in ended.manifest["failure"]["cause"]
 
 
+def test_a_version_whose_artifact_is_gone_never_gets_to_staging(
+    here: Promotions, first: Any, trained: str
+) -> None:
+    uri = f"s3://{here.project.bucket}/pipeline/runtime/gone/model.tar.gz"
+    with here.untouched_prod():
+        ended = here.run(here.version(trained, model_uri=uri))
+    assert ended.manifest["failure"]["state"] == "DeployStaging"
+    assert f"Could not access model data at {uri}" in ended.manifest["failure"]["cause"]
+
+
 def test_two_promotions_never_interleave_and_a_declined_one_leaves_prod_alone(
     here: Promotions, second: str
 ) -> None:
@@ -203,7 +218,7 @@ def test_two_promotions_never_interleave_and_a_declined_one_leaves_prod_alone(
 def test_a_gate_that_nobody_answers_shuts_and_stays_shut(here: Promotions, second: str) -> None:
     with here.untouched_prod(), gate_of(here, seconds=1):
         run = here.at_gate(here.start(second))
-        token = json.loads(here.project.read(gate.approval_key(run.run_id)))["task_token"]
+        token = here.token(run)
         ended = here.project.result(run.execution_arn)
     assert ended.description["error"] == "GateTimedOut"
     assert ended.manifest["outcome"] == "gate_timed_out"
@@ -236,9 +251,13 @@ def test_no_request_is_lost_while_prod_is_updated_and_rolled_back(
 
 
 def _assert_rollback_is_recorded_and_told(here: Promotions, second: str) -> None:
-    deployments = json.loads(here.project.read(f"serving/endpoints/{PROD}.json"))["deployments"]
-    by_hand = [each for each in deployments if "half of the answers are odd" in (each["reason"] or "")]
+    history = json.loads(here.project.read(f"serving/endpoints/{PROD}.json"))
+    by_hand = [
+        each for each in history["deployments"] if "half of the answers are odd" in (each["reason"] or "")
+    ]
     assert [(each["model_package_arn"], each["outcome"]) for each in by_hand] == [(second, "rolled_back")]
+    [kept] = [each for each in history["rollbacks"] if each["reason"] == "half of the answers are odd"]
+    assert (kept["to_endpoint_config_name"], kept["outcome"]) == (here.prod().config, "rolled_back")
     [told] = [alert for alert in here.project.alerts() if "by hand" in alert.get("Subject", "")]
     assert "half of the answers are odd" in told["Message"]
 
@@ -295,12 +314,29 @@ def test_what_nothing_refers_to_is_found_and_deleted_and_prod_stays(here: Promot
         assert here.ask()
 
 
+def test_prod_that_is_deleted_meanwhile_is_not_made_again(
+    here: Promotions, second: str, trained: str
+) -> None:
+    with held_before_verification(here):
+        run = here.at_gate(here.start(second))
+        first_token = here.token(run)
+        gate.answer(here.target, run, None, confirmed=True)
+        here.until(lambda: here.token(run) != first_token, "prod is updated, and waits to be verified")
+        endpoints.delete_endpoint(here.target, PROD)
+        ended = here.answer(run, confirmed=True)
+    assert ended.manifest["failure"]["state"] == "VerifyProd"
+    assert ended.manifest["rollback"]["prod"] == "gone"
+    assert "was deleted by somebody else meanwhile, and was not made again" in ended.alerts[-1]["Message"]
+    assert endpoints.find_endpoint(here.target, PROD) is None
+    assert here.staging_is_gone()
+    here.promote(trained)  # prod as other tests know it
+
+
 def test_endpoints_come_back_with_the_cloud(here: Promotions, first: Any) -> None:
-    home, before = here.project.home, here.ask()
-    running = control.status(home)
-    assert running
-    control.stop(home)
-    control.start(home, running.port)
+    """The last one: the cloud comes back at another address."""
+    before = here.ask()
+    control.stop(here.project.home)
+    here.target = local_target(control.start(here.project.home, port=0, enforce_iam=True).endpoint_url)
     here.until(lambda: here.prod().status == "InService", "prod is back")
     assert here.ask() == before
 
@@ -328,13 +364,32 @@ def alarm(here: Promotions, state: str) -> None:
     here.project.aws("cloudwatch").set_alarm_state(AlarmName=name, StateValue=state, StateReason="a test")
 
 
-@contextmanager
-def gate_of(here: Promotions, seconds: int) -> Iterator[None]:
+def local_target(url: str) -> Target:
+    return open_target(Choice(url, credentials=LOCAL_CREDENTIALS), "dev")
+
+
+def gate_of(here: Promotions, seconds: int) -> AbstractContextManager[None]:
     """Promotions that are started meanwhile wait no longer than this for a person."""
+    return changed_machine(here, lambda states: states["RequestApproval"].update(TimeoutSeconds=seconds))
+
+
+def held_before_verification(here: Promotions) -> AbstractContextManager[None]:
+    """Promotions that are started meanwhile ask a second time once prod is updated."""
+
+    def hold(states: dict[str, Any]) -> None:
+        states["Hold"] = states["RequestApproval"] | {"ResultPath": None, "Next": "VerifyProd"}
+        for choice in states["ProdReady?"]["Choices"]:
+            choice["Next"] = choice["Next"].replace("VerifyProd", "Hold")
+
+    return changed_machine(here, hold)
+
+
+@contextmanager
+def changed_machine(here: Promotions, change: Callable[[dict[str, Any]], object]) -> Iterator[None]:
     states, arn = here.project.aws("stepfunctions"), here.project.stack.machine_arn("promotion")
     deployed = states.describe_state_machine(stateMachineArn=arn)["definition"]
     definition = json.loads(deployed)
-    definition["States"]["RequestApproval"]["TimeoutSeconds"] = seconds
+    change(definition["States"])
     states.update_state_machine(stateMachineArn=arn, definition=json.dumps(definition))
     try:
         yield

@@ -18,7 +18,6 @@ RUNBOOK_FILES = sorted(path for path in FOLDER.glob("*.md") if path.name != "REA
 NAMED_IN_CODE = re.compile(r'\brunbook\("([^"]+)"\)')
 NAMED_IN_FILE = re.compile(rf"{RUNBOOKS}/([\w-]+)\.md")
 COMMAND = re.compile(r"^(?:\$ )?titanic ([a-z]+)", re.MULTILINE)
-TO_BE_WRITTEN = ("endpoint-does-not-answer", "promotion-stuck-at-the-gate", "regression-after-promotion")
 SECTIONS = ("How it comes", "What it means", "Look here first", "How to know it is over", "When to escalate")
 
 
@@ -31,11 +30,7 @@ def named_runbooks() -> set[str]:
     return in_code | set(notification.RUNBOOKS.values()) | in_files
 
 
-def marks(name: str) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.xfail(reason="to be written", strict=True)] if name in TO_BE_WRITTEN else []
-
-
-@pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name)) for name in sorted(named_runbooks())])
+@pytest.mark.parametrize("name", sorted(named_runbooks()))
 def test_a_runbook_that_a_message_names_is_there(name: str) -> None:
     assert (FOLDER / f"{name}.md").is_file()
 

@@ -111,6 +111,7 @@ def test_an_answer_of_another_form_is_recorded_all_the_same(
 def test_a_gate_without_an_answer_has_a_cause_of_its_own(record_as: Recorder, tested: Any) -> None:
     timed_out = {"error": {"Error": "States.Timeout", "Cause": ""}, "clean_up": CLEANED}
     written = record_as("gate_timed_out", tested | timed_out)
+    assert "docs/runbooks/promotion-stuck-at-the-gate.md" in written.notification.message
     assert written.manifest["failure"] == {
         "state": "RequestApproval",
         "step": None,
@@ -136,6 +137,7 @@ def test_a_rollback_says_why_and_what_prod_serves_again(
     assert written.notification.subject == "[dev] Promotion of model version 7 rolled back: ProdRolledBack"
     assert words in written.notification.message
     assert written.manifest["failure"]["state"] == "ProdRolledBack"
+    assert "docs/runbooks/regression-after-promotion.md" in written.notification.message
     assert written.manifest["decision"] == "rolled_back"
 
 

@@ -308,7 +308,11 @@ def test_a_question_is_asked_in_one_way(tmp_path: Any) -> None:
     assert question("1,2\\n3,4", None, None) == (b"1,2\n3,4", "text/csv")
     assert question(None, str(file), None) == (b"[]", "application/json")
     assert question(None, None, '{"a": 1}') == (b'{"a": 1}', "application/json")
-    for given in ((None, None, None), ("1", "2", None), (None, None, "{"), (None, "no-such", None)):
+    file.write_text("\n", encoding="utf-8")
+    for given in (
+        *((None, None, None), ("1", "2", None), (None, None, "{"), (None, "no-such", None)),
+        *(("", None, None), ("\\n", None, None), (None, str(file), None)),
+    ):
         with pytest.raises(UsageError):
             question(*given)
 
