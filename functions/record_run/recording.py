@@ -32,7 +32,11 @@ GATE_TIMED_OUT = Failure(
     error="GateTimedOut",
     cause="nobody confirmed or declined in time, so prod stays as it is",
 )
-ENDPOINTS = {"StagingFailed": "staging_status", "ProdFailed": "prod_status"}
+ENDPOINTS = {
+    "StagingFailed": "staging_status",
+    "ProdFailed": "prod_status",
+    "ProdRolledBack": "prod_status",
+}
 
 
 Outcome = Literal[
@@ -107,7 +111,7 @@ def find_failure(
     if error == "TrainingFailed":
         cause = _training_cause(sagemaker, state, step) or cause
     if error in ENDPOINTS:
-        cause = _endpoint_cause(state[ENDPOINTS[error]], cause)
+        cause = _endpoint_cause(state.get(ENDPOINTS[error]) or {}, cause)
     return Failure(
         state=failed_state(visits, error),
         error=cause.error,
@@ -127,7 +131,7 @@ def _training_cause(sagemaker: Client, state: Mapping[str, Any], step: Step | No
 
 
 def _endpoint_cause(endpoint: Mapping[str, Any], cause: Cause) -> Cause:
-    """What SageMaker says of a failed endpoint tells more than that it failed."""
+    """What SageMaker says of an endpoint tells more than that it failed or was taken back."""
     reason = endpoint.get("FailureReason")
     return Cause(cause.error, one_line(f"{cause.words} {reason}")) if reason else cause
 

@@ -47,10 +47,13 @@ class Attempt:
     sagemaker: Client
     now: datetime
 
-    def settled(self, prod: str, config: str | None, outcome: str | None = None) -> Rollback:
+    def settled(
+        self, prod: str, config: str | None, outcome: str | None = None, said: str | None = None
+    ) -> Rollback:
+        """`said` is what SageMaker itself gives as its reason."""
         if outcome:
             cause = explain(self.event.error.Error, self.event.error.Cause)
-            reason = f"{cause.error}: {cause.words}"
+            reason = f"{cause.error}: {cause.words.rstrip('.')}. {said or ''}".strip()
             self.history.settle(self.event.run.run_id, outcome, format_instant(self.now), reason)
         done = prod in ("restored", "removed")
         return self._answer("rolled_back" if done else "nothing_to_roll_back", prod, config)
@@ -107,7 +110,7 @@ def _step(attempt: Attempt, entry: Entry, found: Description | None) -> Rollback
             f"and can only be deleted: delete it, then create it again with the configuration {previous}."
         )
     if config == previous:
-        return attempt.settled("restored", previous, "rolled_back")
+        return attempt.settled("restored", previous, "rolled_back", found.get("FailureReason"))
     attempt.sagemaker.update_endpoint(EndpointName=found["EndpointName"], EndpointConfigName=previous)
     return attempt.restoring(previous)
 

@@ -196,7 +196,7 @@ def test_a_version_whose_artifact_is_gone_never_gets_to_staging(
 ) -> None:
     uri = f"s3://{here.project.bucket}/pipeline/runtime/gone/model.tar.gz"
     with here.untouched_prod():
-        ended = here.run(here.version(trained, model_uri=uri))
+        ended = here.run(here.project.version(trained, model_uri=uri))
     assert ended.manifest["failure"]["state"] == "DeployStaging"
     assert f"Could not access model data at {uri}" in ended.manifest["failure"]["cause"]
 
@@ -279,6 +279,7 @@ def test_an_alarm_in_the_canary_takes_the_update_back(here: Promotions, second: 
         alarm(here, "OK")
     assert ended.description["error"] == "PromotionRolledBack"
     assert ended.manifest["outcome"] == "rolled_back"
+    assert here.project.names["prod_errors_alarm"] in ended.manifest["failure"]["cause"]
     after = here.prod()
     assert (after.config, after.model_package_arn, after.status) == (before.config, trained, "InService")
     assert "rolled back" in ended.alerts[-1]["Subject"]

@@ -133,7 +133,10 @@ def test_a_rollback_says_why_and_what_prod_serves_again(
 ) -> None:
     states.visit("ProdRolledBack", "Pass")
     rollback = {"status": "rolled_back", "prod": prod, "endpoint_config_name": config, "started_at": "x"}
-    written = record_as("rolled_back", deployed | {"error": ERROR, "rollback": rollback, "clean_up": CLEANED})
+    taken_back = {"EndpointStatus": "InService", "FailureReason": "alarms went off: prod-errors"}
+    ended = {"error": ERROR, "prod_status": taken_back, "rollback": rollback, "clean_up": CLEANED}
+    written = record_as("rolled_back", deployed | ended)
+    assert written.manifest["failure"]["cause"].endswith("alarms went off: prod-errors")
     assert written.notification.subject == "[dev] Promotion of model version 7 rolled back: ProdRolledBack"
     assert words in written.notification.message
     assert written.manifest["failure"]["state"] == "ProdRolledBack"

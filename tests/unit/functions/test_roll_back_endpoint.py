@@ -64,15 +64,16 @@ def test_prod_goes_back_to_the_configuration_before_and_the_reason_is_kept(
     assert done.started_at == "2026-11-21T08:00:00.000Z"
     assert hosting.did() == ["UpdateEndpoint"]
     [entry] = history.deployments()
-    assert (entry["outcome"], entry["reason"]) == ("rolled_back", "X: too slow")
+    assert (entry["outcome"], entry["reason"]) == ("rolled_back", "X: too slow.")
 
 
 def test_what_sagemaker_took_back_by_itself_is_restored_already(
-    go_back: RollBack, requested: Any, hosting: Any
+    go_back: RollBack, requested: Any, hosting: Any, history: Any
 ) -> None:
     requested()
-    hosting.serve(PROD, OLD, f"{ARN[:-1]}6")
+    hosting.serve(PROD, OLD, f"{ARN[:-1]}6", FailureReason="Alarms went off: prod-errors")
     assert (go_back().prod, hosting.did()) == ("restored", [])
+    assert history.deployments()[0]["reason"] == "X: too slow. Alarms went off: prod-errors"
 
 
 @pytest.mark.parametrize("status", ["InService", "Failed"])
