@@ -257,7 +257,7 @@ def answers(
     console: Console, endpoint: str, asked: Sequence[tuple[str, str]], probabilities: Sequence[float]
 ) -> None:
     """What an endpoint said of passengers: (who, what was sent) and the probability of each."""
-    table = _table(f"{endpoint} says of", "asked as", ">probability")
+    table = plain_table(f"{endpoint} says of", "asked as", ">probability")
     for (who, sent), probability in zip(asked, probabilities, strict=True):
         table.add_row(who, sent, number(probability))
     console.print(table)
