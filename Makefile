@@ -32,7 +32,7 @@ $(AUTHORING)/.ready: requirements/authoring.txt requirements/authoring-nodeps.tx
 	@$(AUTHORING)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r requirements/authoring-nodeps.txt
 	@touch $@
 
-demo: setup ## train, approve, predict and compare with the truth, on the embedded local cloud
+demo: setup ## train, approve, predict, compare with the truth and promote, on the embedded local cloud
 	@$(BIN)/titanic demo
 
 workshop: setup $(AUTHORING)/.ready ## serve a version by hand with the SageMaker SDK: docs/workshop/
