@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ops.commands.inputs import InputFile, execution_input, fill_in
 from ops.commands.options import Env, Json, Profile, reach
 
 
@@ -26,6 +27,7 @@ def predict(  # noqa: PLR0913, PLR0917 - typer takes each option as a parameter
             show_default=False,
         ),
     ] = None,
+    input_file: InputFile = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Watch the run until it ends.")] = True,
     as_json: Json = False,
     env: Env = "dev",
@@ -35,19 +37,22 @@ def predict(  # noqa: PLR0913, PLR0917 - typer takes each option as a parameter
 
     Starts a batch inference run and watches it to its end; Ctrl-C ends the watching, not the run. The
     predictions are complete once predictions/latest.json names them. Exit code 2 says that no model is
-    approved.
+    approved. --input takes a batch-….json of events/: ${DataBucket} becomes the bucket's name.
 
     \b
     Examples:
         titanic predict
         titanic predict --source-uri s3://BUCKET/raw/new_passengers/2026-11-21.csv
+        titanic predict --input events/batch-low-drift-threshold.json
         titanic predict --no-wait --json
     """
     from ops import runs
     from ops.commands.following import follow
 
     options = {"source_uri": source_uri, "drift_threshold": drift_threshold}
+    given = execution_input(input_file, options)
     out, there = reach(env, profile, as_json=as_json)
-    chosen = {key: value for key, value in options.items() if value is not None}
-    run = runs.start_run(there, runs.BATCH_INFERENCE, chosen, by="predict")
+    run = runs.start_run(
+        there, runs.BATCH_INFERENCE, fill_in(given, there.names["data_bucket"]), by="predict"
+    )
     follow(out, there, run, wait=wait)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from ops.commands.inputs import InputFile, execution_input, fill_in
 from ops.commands.options import Env, Json, Profile, reach
-from ops.errors import UsageError
 
 
 class Approval(StrEnum):
@@ -45,15 +43,7 @@ def train(  # noqa: PLR0913, PLR0917 - typer takes each option as a parameter
             "--approval", help="Who approves a passing model. [default: manual]", show_default=False
         ),
     ] = None,
-    input_file: Annotated[
-        str | None,
-        typer.Option(
-            "--input",
-            metavar="FILE|-",
-            help="Execution input as JSON; options win over it.",
-            show_default=False,
-        ),
-    ] = None,
+    input_file: InputFile = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Watch the run until it ends.")] = True,
     as_json: Json = False,
     env: Env = "dev",
@@ -83,45 +73,7 @@ def train(  # noqa: PLR0913, PLR0917 - typer takes each option as a parameter
         "auc_threshold": auc_threshold,
         "approval": approval.value if approval else None,
     }
-    execution_input = compose_input(read_input(input_file), options)
+    given = execution_input(input_file, options)
     out, there = reach(env, profile, as_json=as_json)
-    run = runs.start_run(
-        there, runs.TRAINING, fill_in(execution_input, there.names["data_bucket"]), by="train"
-    )
+    run = runs.start_run(there, runs.TRAINING, fill_in(given, there.names["data_bucket"]), by="train")
     follow(out, there, run, wait=wait)
-
-
-def read_input(source: str | None) -> Any:
-    """The JSON of `--input`: a file, `-` for stdin, nothing for an empty input. Raises `UsageError`."""
-    from ops.runs import parse_input
-
-    if source is None:
-        return {}
-    if source == "-":
-        return parse_input(sys.stdin.read(), "from stdin")
-    try:
-        text = Path(source).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--input {source} cannot be read: {error}.") from error
-    return parse_input(text, source)
-
-
-def compose_input(given: Any, options: dict[str, Any]) -> Any:
-    """`given` with the options that were set. Raises `UsageError` when there is nothing to set them in."""
-    chosen = {key: value for key, value in options.items() if value is not None}
-    if not chosen:
-        return given
-    if not isinstance(given, dict):
-        raise UsageError(
-            f"--input must be a JSON object when options such as {next(iter(chosen))} are given too."
-        )
-    return {**given, **chosen}
-
-
-def fill_in(value: Any, data_bucket: str) -> Any:
-    """`value` with `${DataBucket}` replaced in its texts, as the state machine's own file has it."""
-    if isinstance(value, dict):
-        return {key: fill_in(item, data_bucket) for key, item in value.items()}
-    if isinstance(value, list):
-        return [fill_in(item, data_bucket) for item in value]
-    return value.replace("${DataBucket}", data_bucket) if isinstance(value, str) else value

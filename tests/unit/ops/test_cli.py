@@ -193,6 +193,16 @@ def test_train_fills_in_the_bucket_that_the_inputs_in_events_leave_open(there: A
     assert json.loads(there.started[0]["input"]) == {"source_uri": uri}
 
 
+def test_predict_takes_the_batch_inputs_of_events_as_well(there: Any) -> None:
+    given = str(ROOT / "events" / "batch-missing-source.json")
+
+    assert cli.run(["predict", "--input", given, "--drift-threshold", "0.3", "--no-wait"]) == ExitCode.OK
+
+    started = json.loads(there.started[0]["input"])
+    assert started.pop("source_uri").startswith("s3://titanic-sagemaker-dev-123456789012/raw/")
+    assert started == {"drift_threshold": 0.3}
+
+
 def test_train_reads_its_input_from_stdin(there: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import io
 
