@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -222,10 +221,9 @@ def _invoke_function(target: Mapping[str, Any], payload: str) -> None:
         event = json.loads(payload)
     except ValueError as error:
         raise Undelivered("INVALID_JSON", "InvalidRequestContentException", str(error)) from error
-    # As on AWS nobody waits: what the function then raises is its own affair.
+    # As on AWS nobody waits: what raises is tried twice more, then sent to the failure destination.
     record = lambda_svc._execution_record_for_config(function, config)
-    execute = lambda_svc._execute_function_with_config_scope
-    threading.Thread(target=execute, args=(record, event), daemon=True).start()
+    lambda_svc.invoke_async_with_retry(record, event)
 
 
 def _publish(target: Mapping[str, Any], payload: str) -> None:

@@ -1,6 +1,7 @@
 """Target of rule `stopped_runs_rule`: executions that were aborted or timed out.
 
-What it raises, Lambda retries twice: every part of it can be done again.
+What it raises, Lambda retries twice: every part of it can be done again. The last failure goes to the dead
+letter queue.
 """
 
 from __future__ import annotations

@@ -16,13 +16,26 @@ schedules from `events/`. Every step creates or updates, so a second `deploy` ch
     alarms     what notices, and takes an update of prod back
     rules      what happens on its own when something changes
     schedules  what starts on its own when it is time
+    unattended where the failures go of functions that nobody waits for
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from ops.stack import alarms, alerts, functions, jobs, machines, pipeline, roles, rules, schedules, storage
+from ops.stack import (
+    alarms,
+    alerts,
+    functions,
+    jobs,
+    machines,
+    pipeline,
+    roles,
+    rules,
+    schedules,
+    storage,
+    unattended,
+)
 from ops.stack.base import Stack
 
 __all__ = ["Stack", "deploy"]
@@ -52,3 +65,4 @@ def deploy(stack: Stack, report: Callable[[str], None]) -> None:
     rules.put_rules(stack)
     report("schedules")
     schedules.put_schedules(stack)
+    unattended.set_failures_aside(stack)

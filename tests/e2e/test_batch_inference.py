@@ -207,6 +207,19 @@ def test_a_schedule_that_is_due_really_starts_a_run(project: Any, until: Callabl
     assert run.manifest["run_date"] == f"{meant_for:%Y-%m-%d}"
 
 
+def test_a_stopped_run_that_cannot_be_recorded_ends_in_the_dead_letter_queue(
+    project: Any, until: Callable[..., Any]
+) -> None:
+    gone = project.names.arn("states", "execution:titanic-sagemaker-dev-training:gone")
+    event = {"detail": {"executionArn": gone, "status": "ABORTED"}}
+    project.aws("lambda").invoke(
+        FunctionName=project.names.function("record_stopped_run"),
+        InvocationType="Event",
+        Payload=json.dumps(event).encode(),
+    )
+    assert json.loads(take_letter(project, until)["Body"])["requestPayload"] == event
+
+
 def test_a_run_that_cannot_be_started_ends_in_the_dead_letter_queue(
     project: Any, until: Callable[..., Any]
 ) -> None:
@@ -216,11 +229,17 @@ def test_a_run_that_cannot_be_started_ends_in_the_dead_letter_queue(
         Arn=missing,
         RetryPolicy={"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60},
     )
+    assert "scheduled_time" in take_letter(project, until)["Body"]
+
+
+def take_letter(project: Any, until: Callable[..., Any]) -> dict[str, Any]:
+    """What was set aside, once it is; the queue is empty afterwards."""
     sqs = project.aws("sqs")
     url = sqs.get_queue_url(QueueName=project.names["dead_letter_queue"])["QueueUrl"]
     [letter] = until(
         lambda: sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"]).get("Messages", []),
-        "the start is set aside",
+        "it is set aside",
     )
     sqs.delete_message(QueueUrl=url, ReceiptHandle=letter["ReceiptHandle"])
-    assert "scheduled_time" in letter["Body"]
+    found: dict[str, Any] = letter
+    return found

@@ -193,7 +193,7 @@ def test_targets_take_what_is_delivered_to_them() -> None:
     assert parameters(sqs._queue_by_arn) == ["arn"]
     assert parameters(lambda_svc._get_func_record_for_ref) == ["function_ref"]
     assert parameters(lambda_svc._execution_record_for_config) == ["func", "config"]
-    assert parameters(lambda_svc._execute_function_with_config_scope)[:2] == ["func", "event"]
+    assert parameters(lambda_svc.invoke_async_with_retry) == ["func", "event"]
 
 
 def test_iam_can_be_asked_whether_a_service_may_use_a_resource() -> None:

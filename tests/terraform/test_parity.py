@@ -39,6 +39,7 @@ def inventories(applied: Any, up: Any) -> tuple[Inventory, Inventory]:
 
 KINDS = (
     "alarms",
+    "failure destinations",
     "group",
     "functions",
     "job",
@@ -81,6 +82,7 @@ def inventory(aws: Aws, names: Any) -> Inventory:
     prefix = f"{names.project}-{names.env}"
     return {
         "alarms": dict(alarms(aws("cloudwatch"), names)),
+        "failure destinations": dict(failure_destinations(aws("lambda"))),
         "functions": dict(functions(aws("lambda"))),
         "job": job(aws("glue"), names),
         "machines": dict(machines(aws("stepfunctions"))),
@@ -195,6 +197,19 @@ def permissions(client: Any) -> Iterator[tuple[str, Any]]:
             except client.exceptions.ResourceNotFoundException:
                 continue
             yield found["FunctionName"], json.loads(policy)["Statement"]
+
+
+def failure_destinations(client: Any) -> Iterator[tuple[str, Any]]:
+    for page in client.get_paginator("list_functions").paginate():
+        for name in (found["FunctionName"] for found in page["Functions"]):
+            configs = client.list_function_event_invoke_configs(FunctionName=name)[
+                "FunctionEventInvokeConfigs"
+            ]
+            for config in configs:
+                yield (
+                    name,
+                    chosen(config, "DestinationConfig", "MaximumEventAgeInSeconds", "MaximumRetryAttempts"),
+                )
 
 
 def roles(client: Any) -> Iterator[tuple[str, Inventory]]:

@@ -25,6 +25,7 @@ PLACEHOLDERS = set(NAMES.all()) | {
     "region",
     "account_id",
     "alerts_topic_arn",
+    "dead_letter_queue_arn",
     "endpoint_name_prefix",
     "promotion_state_machine_arn",
     "training_state_machine_arn",
@@ -77,7 +78,7 @@ def test_a_wildcard_resource_has_its_reason(statement: dict[str, Any], reasons: 
         assert len(reasons[statement["Sid"]]) > 20
     for resource in statement["Resource"]:
         # Nothing reaches across services, accounts or buckets.
-        assert resource in ("*", "${alerts_topic_arn}") or re.match(
+        assert resource in ("*", "${alerts_topic_arn}", "${dead_letter_queue_arn}") or re.match(
             r"arn:aws:(s3:::\$\{data_bucket\}|iam::\$\{account_id\}:|[a-z]+:\$\{region\}:(\$\{account_id\}|\d{12}):)",
             resource,
         )

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ops.names import ROOT
-from ops.stack import alerts, machines, rules, schedules
+from ops.stack import alerts, functions, machines, rules, schedules, unattended
 from ops.stack.base import Stack
 from ops.target import Target
 
@@ -126,6 +126,25 @@ def test_a_rule_that_calls_a_function_may_call_it_and_has_a_place_for_what_fails
     assert target["DeadLetterConfig"]["Arn"] == stack.values["dead_letter_queue_arn"]
     [permission] = stack.client("lambda").allowed
     assert permission["SourceArn"].endswith(f"rule/{name}")
+
+
+def test_what_nobody_waits_for_leaves_its_failures_in_the_dead_letter_queue(stack: Stack) -> None:
+    class Lambda:
+        def __init__(self) -> None:
+            self.put: dict[str, str] = {}
+
+        def put_function_event_invoke_config(self, **config: Any) -> None:
+            self.put[config["FunctionName"]] = config["DestinationConfig"]["OnFailure"]["Destination"]
+
+    stack._clients["lambda"] = Lambda()
+    unattended.set_failures_aside(stack)
+
+    queue = stack.values["dead_letter_queue_arn"]
+    called = ["record_stopped_run", "stop_staging"]
+    assert stack.client("lambda").put == {stack.names.function(name): queue for name in called}
+    for name in called:
+        statements = functions.function_file(stack, name)["functions"][name]["statements"]
+        assert any(one["Action"] == ["sqs:SendMessage"] and one["Resource"] == [queue] for one in statements)
 
 
 def test_a_rules_words_are_lines_with_the_events_values_in_them(stack: Stack) -> None:
