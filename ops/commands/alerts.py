@@ -57,6 +57,5 @@ def _say_what_got_lost(out: Output, there: Target) -> None:
 
     lost = undelivered(there)
     if lost:
-        out.note(
-            f"{lost} more could not be delivered or started: see queue {there.names['dead_letter_queue']}."
-        )
+        queue = there.names["dead_letter_queue"]
+        out.note(f"{lost} more could not be delivered, started or done: see queue {queue}.")

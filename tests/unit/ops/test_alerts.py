@@ -192,7 +192,7 @@ def test_says_what_could_not_be_delivered(
 
     cli.run(["alerts"])
 
-    assert "1 more could not be delivered or started" in capsys.readouterr().out
+    assert "1 more could not be delivered, started or done" in capsys.readouterr().out
 
 
 def test_without_the_project_it_says_how_to_deploy_it(
