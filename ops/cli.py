@@ -20,6 +20,7 @@ from ops.commands import (
     endpoints,
     logs,
     models,
+    monitor,
     orphans,
     predict,
     promote,
@@ -90,6 +91,7 @@ app.command()(orphans.orphans)
 app.command()(logs.logs)
 app.command()(alerts.alerts)
 app.command()(drill.drill)
+app.command()(monitor.monitor)
 app.add_typer(schedule.app, name="schedule")
 
 

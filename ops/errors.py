@@ -14,6 +14,7 @@
     ├── RegionNotPriced          the price table lacks the region
     ├── DrillImpossible          the alarm cannot be provoked here, or not now
     ├── DrillFailed              it was provoked and stayed silent: the alarm is at fault
+    ├── MonitoringFailed         a day's requests could not be compared
     ├── NotDeployed              the cloud answers, the project is not in it
     ├── Refused                  the cloud answered no: permissions, throttling, a bad request
     ├── NoCloud         exit 3   none chosen, none reachable, or no usable credentials
@@ -95,6 +96,10 @@ class DrillImpossible(OpsError):
 
 class DrillFailed(OpsError):
     """What an alarm watches has happened, and it did not turn red or nobody was told."""
+
+
+class MonitoringFailed(OpsError):
+    """The monitoring job failed, or was refused."""
 
 
 class NotDeployed(OpsError):

@@ -209,6 +209,14 @@ def schedules_table(schedules: Iterable[Schedule]) -> Table:
     return table
 
 
+def violations_table(violations: Iterable[Mapping[str, str]]) -> Table:
+    """`titanic monitor`."""
+    table = plain_table("feature", "check", "found")
+    for each in violations:
+        table.add_row(each["feature_name"], each["constraint_check_type"], each["description"])
+    return table
+
+
 def alert(console: Console, sent: Alert) -> None:
     """One alert: when, its subject, and its text as people got it."""
     moment = f"{sent.sent_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -3,7 +3,8 @@
 Writes evaluation.json in SageMaker's model-quality layout, where the pipeline's condition and the Model
 Registry look, with more beside it that a person deciding on the model needs: see `evaluation`. Beside it
 baseline.json says what validation rows and their scores look like, for batches to be compared with: see
-`drift_baseline`. Neither holds a date or a path, so the same model and data give the same bytes.
+`drift_baseline`; statistics.json and constraints.json say it of the features, for an endpoint's requests: see
+`data_quality`. None holds a date or a path, so the same model and data give the same bytes.
 
     python3 evaluate.py --model DIR --validation DIR --evaluation-output DIR
 """
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
     Labels = NDArray[np.int64]
 
 if TYPE_CHECKING or __package__:  # job.py says why there are two ways
-    from . import bootstrap, drift_baseline, job
+    from . import bootstrap, data_quality, drift_baseline, job
 else:
     import bootstrap
+    import data_quality
     import drift_baseline
     import job
 
@@ -62,9 +64,16 @@ def evaluate(arguments: argparse.Namespace) -> None:
     scores = booster.predict(table).astype(np.float64)
     report = evaluation(labels.astype(np.int64), scores)
     baseline = drift_baseline.drift_baseline(contract.features, features.astype(np.float64), scores)
+    statistics = data_quality.statistics(contract.features, features.astype(np.float64), baseline["features"])
+    documents = {
+        "baseline": baseline,
+        "constraints": data_quality.constraints(contract.features, statistics),
+        "evaluation": report,
+        "statistics": statistics,
+    }
     arguments.evaluation_output.mkdir(parents=True, exist_ok=True)
-    write_json(arguments.evaluation_output / "baseline.json", baseline)
-    write_json(arguments.evaluation_output / "evaluation.json", report)
+    for name, document in documents.items():
+        write_json(arguments.evaluation_output / f"{name}.json", document)
     print(summary(report), flush=True)
 
 

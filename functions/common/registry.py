@@ -119,3 +119,10 @@ def run_properties(run: TrainingRun, evaluation: Evaluation) -> dict[str, str]:
         **{check.metric: f"{check.value:.6f}" for check in evaluation.checks},
         **{f"{check.metric}_threshold": str(check.threshold) for check in evaluation.checks},
     }
+
+
+def evaluation_folder(package: Mapping[str, Any]) -> str | None:
+    """Where the version's evaluation and its baselines lie; None for one registered without."""
+    quality = (package.get("ModelMetrics") or {}).get("ModelQuality") or {}
+    evaluation: str = (quality.get("Statistics") or {}).get("S3Uri") or ""
+    return evaluation.rpartition("/")[0] or None

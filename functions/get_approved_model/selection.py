@@ -9,7 +9,7 @@ from functions.common.batch_run import ApprovedModel, BatchRun
 from functions.common.clients import Client
 from functions.common.errors import NoApprovedModel
 from functions.common.inputs import StrictModel
-from functions.common.registry import describe_package, versions_with_status
+from functions.common.registry import describe_package, evaluation_folder, versions_with_status
 from functions.common.settings import Settings
 
 BASELINE = "baseline.json"  # which the evaluation job writes beside its report
@@ -48,10 +48,8 @@ def select(settings: ModelGroupSettings, *, sagemaker: Client) -> ApprovedModel:
 
 def baseline_uri(package: Mapping[str, Any]) -> str | None:
     """Beside the evaluation that the version was registered with; None for one registered without."""
-    quality = (package.get("ModelMetrics") or {}).get("ModelQuality") or {}
-    evaluation: str = (quality.get("Statistics") or {}).get("S3Uri") or ""
-    folder, slash, _ = evaluation.rpartition("/")
-    return f"{folder}/{BASELINE}" if slash else None
+    folder = evaluation_folder(package)
+    return f"{folder}/{BASELINE}" if folder else None
 
 
 def _decided_so(properties: Mapping[str, str]) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ops import monitoring
 from ops.drills import endpoint, what_if
 from ops.drills.catalogue import Watch
 from ops.errors import DrillFailed, DrillImpossible
@@ -25,6 +26,7 @@ REFUSED = {"drill": True}
 ENDED = frozenset({"Succeeded", "Failed", "Stopped"})
 HOUR = 3600
 LONG_WAIT_SECONDS = 10**7  # however much the local cloud shortens waits, longer than the second it is given
+ODD_ROWS = b"3,0,90,1,0,7.25,2\n" * 200
 LATE_SECONDS, DYING_SECONDS = 1.5, 0.2
 TRIES = 3
 STEP_SCRIPTS = {"TrainModel": "pipeline/code/train.py", "ModelEvaluation": "pipeline/code/evaluate.py"}
@@ -196,6 +198,21 @@ def slow_the_endpoint(drill: Drill) -> str:
     return f"The containers of {name} hung while they were asked."
 
 
+def ask_odd_things(drill: Drill) -> str:
+    """Asks prod about people nobody has seen before, and has the day looked at."""
+    target, name = drill.target, drill.value
+    drill.order.enter_context(endpoint.borrowed(target, name, capture=True))
+    drill.order.callback(endpoint.forget_captured, target, name, drill.id)
+    drill.report(f"requests to {name}")
+    endpoint.ask_and_capture(target, name, ODD_ROWS, drill.id)
+    drill.report("the monitoring job")
+    looked = monitoring.monitor_now(target)
+    if looked["outcome"] != monitoring.STARTED:
+        raise DrillImpossible(f"Nothing could be compared: {looked['reason']}")
+    drill.order.callback(endpoint.forget_report, target, looked["report_uri"])
+    return f"{name} was asked about people of ninety, and the day's requests were compared with its baseline."
+
+
 WAYS: dict[tuple[str, str], Way] = {
     ("state_machine", "failed"): fail_an_execution,
     ("state_machine", "out"): outlive_the_limit,
@@ -211,6 +228,7 @@ WAYS: dict[tuple[str, str], Way] = {
     ("guard", "errors"): break_the_endpoint,
     ("guard", "latency"): slow_the_endpoint,
     ("endpoint", "slow"): slow_the_endpoint,
+    ("monitored_endpoint", "quality"): ask_odd_things,
 }
 """By the alarm's kind and the last word of its name."""
 

@@ -11,8 +11,9 @@ from typing import Any
 import boto3
 import pytest
 
+from ops import monitoring
 from ops.alerts import read_alerts
-from ops.drills import catalogue
+from ops.drills import catalogue, endpoint
 from ops.drills.drill import Drilled, drill, set_state
 from ops.errors import DrillImpossible, UsageError
 from ops.names import Names
@@ -47,7 +48,10 @@ def inventory(target: Target) -> dict[str, Any]:
     waiting = target.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     schedules = target.client("scheduler").list_schedules(GroupName=names["schedule_group"])["Schedules"]
     sagemaker, watches = target.client("sagemaker"), catalogue.list_watches(target)
+    pages = target.client("s3").get_paginator("list_objects_v2")
+    kept = pages.paginate(Bucket=names["data_bucket"], Prefix="monitoring/")
     return {
+        "monitoring": [item["Key"] for page in kept for item in page.get("Contents", [])],
         "definitions": {
             arn: states.describe_state_machine(stateMachineArn=arn)["definition"] for arn in machines
         },
@@ -73,6 +77,20 @@ def test_what_an_alarm_watches_turns_it_red_and_is_told_once(target: Target, nam
     assert drilled.alert is None or told.count(drilled.alert) == 1
     assert inventory(target) == before
     assert before["red"] == []
+
+
+def test_requests_like_the_training_table_are_no_violation(target: Target, drilled_project: Any) -> None:
+    table = drilled_project.read("curated/train.csv").decode().splitlines()
+    rows = "".join(f"{row.split(',', 2)[2]}\n" for row in table[1:])
+    name = target.names.endpoint("prod")
+    with endpoint.borrowed(target, name, capture=True):
+        endpoint.ask_and_capture(target, name, rows.encode(), "ordinary")
+        started = monitoring.monitor_now(target)
+    [report] = monitoring.latest_reports(target, 1)
+    assert report.uri == started["report_uri"]
+    assert report.rows == len(table) - 1
+    assert report.violations == ()
+    endpoint.forget_captured(target, name, "ordinary")
 
 
 def test_a_failure_that_its_run_tells_of_is_one_message(target: Target) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from ops import endpoints, gate
+from ops import endpoints, gate, monitoring
 
 pytestmark = pytest.mark.xdist_group("terraform")
 
@@ -68,6 +69,21 @@ def test_a_schedule_starts_its_machine(applied: Any, until: Any) -> None:
     applied.let_fall_due("daily_batch_inference")
     until(lambda: len(executions()) > before, "the schedule starts a run")
     assert applied.wait(states, executions()[0])["status"] == "SUCCEEDED"
+
+
+def test_what_prod_was_asked_is_compared_with_its_baseline(applied: Any, until: Any) -> None:
+    """The question of the test before, under the roles of the function and of its job."""
+    today = datetime.now(UTC).date().isoformat()
+
+    def started() -> Any:  # once the requests have been captured
+        answer = monitoring.start(applied.target, today)
+        return answer if answer["outcome"] == monitoring.STARTED else None
+
+    job = until(started, "prod's requests are captured")
+    monitoring.wait_for_job(applied.target, job["job_name"])
+    [report] = monitoring.latest_reports(applied.target, 1)
+    assert report.rows == 2
+    assert report.violations == ()
 
 
 def test_objects_may_not_be_public_and_are_kept_in_versions(applied: Any) -> None:

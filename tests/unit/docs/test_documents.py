@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,3 +78,31 @@ def headings(document: Path) -> set[str]:
     """Anchors as the repository's host makes them."""
     found = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in found}
+
+
+def test_the_alarms_table_says_what_the_files_say(table_rows: Rows) -> None:
+    document = (ROOT / "docs/06-orchestration-observability.md").read_text(encoding="utf-8")
+    rows = [row for row in table_rows(document) if len(row) == 4 and row[0].startswith("…-")]
+    assert rows == list(alarm_rows())
+
+
+def alarm_rows() -> Iterator[list[str]]:
+    """Alarm, of what, what it says, whether it tells people; in the files' order."""
+    of_06 = json.loads((ROOT / "terraform/06_orchestration_observability/alarms.json").read_text())
+    of_04 = json.loads((ROOT / "terraform/04_serving/alarms.json").read_text())
+    functions = {"machine_function": "functions of machines", "lone_function": "other functions"}
+    things = {
+        kind: ", ".join(group.get("things", {})).replace("_", "-") or functions[kind]
+        for kind, group in of_06["metric"].items()
+    }
+    kinds = {kind: group["alarms"] for kind, group in of_06["metric"].items()}
+    for kind, alarms in [*kinds.items(), *of_06["composite"].items()]:
+        for name, alarm in alarms.items():
+            yield alarm_row(name, things[kind], alarm)
+    for name, alarm in of_04.items():
+        thing, _, short = name.partition("_")
+        yield alarm_row(short, thing, alarm)
+
+
+def alarm_row(name: str, of: str, alarm: dict[str, Any]) -> list[str]:
+    return [f"…-{name}", of, alarm["description"], "yes" if alarm["tells_people"] else "no"]

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import boto3
 import pytest
@@ -196,6 +196,30 @@ class TestExecution:
         assert sum(told) == (
             status in ("ABORTED", "TIMED_OUT") or (status, error) == ("FAILED", "States.Runtime")
         )
+
+
+class TestMonitoringJob:
+    """monitoring_job_state_change"""
+
+    NAMES: ClassVar = {"Project": "titanic-sagemaker", "Env": "dev"}
+
+    def event(self, **changes: Any) -> Document:
+        job = {"ProcessingJobName": "titanic-sagemaker-dev-monitor-20261120-0123456789"}
+        return sample("processing_job_state_change", **job | changes)
+
+    def test_tells_of_a_job_that_failed(self) -> None:
+        failed = self.event(ProcessingJobStatus="Failed")
+        assert matches("monitoring_job_state_change", failed, **self.NAMES)
+
+    @pytest.mark.parametrize("status", ["InProgress", "Completed", "Stopped"])
+    def test_leaves_what_a_job_found_to_the_alarm(self, status: str) -> None:
+        assert not matches(
+            "monitoring_job_state_change", self.event(ProcessingJobStatus=status), **self.NAMES
+        )
+
+    def test_leaves_the_pipelines_jobs_to_the_run(self) -> None:
+        other = self.event(ProcessingJobStatus="Failed", ProcessingJobName="pipelines-abc-ModelEvaluation-x")
+        assert not matches("monitoring_job_state_change", other, **self.NAMES)
 
 
 def test_statuses_are_spelled_as_sagemaker_spells_them() -> None:

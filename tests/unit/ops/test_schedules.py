@@ -37,12 +37,23 @@ def test_lists_the_projects_schedules(there: Target, capsys: pytest.CaptureFixtu
     assert cli.run(["schedule", "--json"]) == ExitCode.OK
 
     listed = {each["name"]: each for each in json_out(capsys)}
-    assert set(listed) == {"daily-batch-inference", "nightly-staging-shutdown", "weekly-training"}
+    assert set(listed) == {
+        "daily-batch-inference",
+        "daily-monitoring",
+        "nightly-staging-shutdown",
+        "weekly-training",
+    }
     assert listed["nightly-staging-shutdown"]["starts"] == "titanic-sagemaker-dev-stop-staging"
     assert listed["weekly-training"]["state"] == "ENABLED"
     assert listed["weekly-training"]["timezone"] == "Europe/Madrid"
     assert listed["weekly-training"]["starts"] == "titanic-sagemaker-dev-training"
     assert listed["daily-batch-inference"]["state"] == "DISABLED"
+
+
+def test_people_are_told_of_what_is_overdue_while_its_schedule_is_on(there: Target) -> None:
+    schedule = schedules.find_schedule(there, "weekly-training")
+    assert schedule.overdue_alarm == "titanic-sagemaker-dev-training-overdue"
+    assert schedules.find_schedule(there, "daily-monitoring").overdue_alarm is None
 
 
 def test_lists_them_for_people(there: Target, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,7 +108,7 @@ def test_an_unknown_schedule_is_an_error_that_names_those_there_are(
     assert cli.run(["schedule", "enable", name]) == ExitCode.FAILED
 
     said = capsys.readouterr().err
-    assert "daily-batch-inference, nightly-staging-shutdown, weekly-training" in said
+    assert "daily-batch-inference, daily-monitoring, nightly-staging-shutdown, weekly-training" in said
 
 
 def test_what_is_sent_back_is_what_an_update_takes(there: Target) -> None:

@@ -64,11 +64,12 @@ def test_a_schedule_starts_a_machine_or_calls_a_function_of_ours_and_passes_the_
     assert settings["FlexibleTimeWindow"] == {"Mode": "OFF"}
 
 
-def test_training_and_the_stop_of_staging_are_on_and_batch_inference_waits_to_be_switched_on() -> None:
+def test_every_schedule_is_on_but_batch_inference_which_waits_to_be_switched_on() -> None:
     assert {name: schedule["state"] for name, schedule in SCHEDULES.items()} == {
         "weekly_training": "ENABLED",
         "daily_batch_inference": "DISABLED",
         "nightly_staging_shutdown": "ENABLED",
+        "daily_monitoring": "ENABLED",
     }
 
 

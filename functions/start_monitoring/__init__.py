@@ -1,0 +1,1 @@
+"""Lambda of schedule `nightly_staging_shutdown`."""
