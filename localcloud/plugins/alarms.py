@@ -50,6 +50,8 @@ def judge(original: Callable[[Alarm], None]) -> Callable[[Alarm], None]:
     """Wraps `_evaluate_alarm`. Alarms on expressions or bands stay MiniStack's."""
 
     def evaluate(alarm: Alarm) -> None:
+        if alarm.get("ExtendedStatistic"):
+            alarm.pop("Statistic", None)  # MiniStack gives a percentile's alarm an average as well
         if time.time() < _held.get(alarm["AlarmArn"], 0):
             return
         with _judging:

@@ -103,8 +103,9 @@ def watched(aws: Clients) -> Callable[..., str]:
 
     def make(thing: str, **more: Any) -> str:
         name = f"alarm-{uuid.uuid4().hex[:8]}"
+        left_out = ("AlarmName", "StateValue")
         settings = {
-            key: value for key, value in alarm(**more).items() if key not in ("AlarmName", "StateValue")
+            key: value for key, value in alarm(**more).items() if key not in left_out and value is not None
         }
         aws("cloudwatch").put_metric_alarm(
             AlarmName=name,
@@ -155,6 +156,15 @@ def test_a_state_set_by_hand_lasts_for_a_period(aws: Clients, watched: Callable[
     aws("cloudwatch").set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a test")
     count_error(aws, thing, Value=0.0)
     assert state_of(aws, name) == "ALARM"
+
+
+def test_a_percentile_is_judged_and_told_as_such(aws: Clients, watched: Callable[..., str]) -> None:
+    thing = uuid.uuid4().hex
+    name = watched(thing, Statistic=None, ExtendedStatistic="p95")
+    for value in (0.0, 0.0, 5.0):
+        count_error(aws, thing, Value=value)
+    [found] = aws("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    assert (found["StateValue"], found["ExtendedStatistic"], found.get("Statistic")) == ("ALARM", "p95", None)
 
 
 def test_alarms_on_expressions_are_left_alone(aws: Clients) -> None:
