@@ -43,4 +43,4 @@ def drilled(console: Console, told: Drilled) -> None:
         console.print(line, markup=False, soft_wrap=True)
     if told.alert:
         render.alert(console, told.alert)
-    console.print("\nEverything is as it was before.", markup=False)
+    console.print("\nIn order again. What the drill ran and sent stays on record.", markup=False)
