@@ -6,6 +6,7 @@
   happened until then? They keep looking from there, actions and all, until told 0.
 - `ForgetMetric {"Namespace", "MetricName", "Dimensions": {…}, "Since": <epoch seconds>}`: what was measured
   since then is gone, so that an alarm which a drill turned red is judged without the drill.
+- `PublishMetrics {}`: what endpoints have counted is published now and not within a second.
 - `HoldContainers {"EndpointName", "Seconds"}`: the endpoint's containers hang for so long.
 - `KillContainers {"EndpointName", "Seconds"}`: they die after so long, and are replaced.
 
@@ -48,6 +49,11 @@ def forget_metric(request: Json) -> Json:
     return {"Forgotten": len(points) - len(kept)}
 
 
+def publish_metrics(request: Json) -> Json:
+    control_plane().endpoints.metrics.publish()
+    return {}
+
+
 def hold_containers(request: Json) -> Json:
     """Answers at once."""
     held = _containers(request["EndpointName"])
@@ -66,6 +72,7 @@ def kill_containers(request: Json) -> Json:
 OPERATIONS = {
     "JudgeAlarmsAhead": judge_alarms_ahead,
     "ForgetMetric": forget_metric,
+    "PublishMetrics": publish_metrics,
     "HoldContainers": hold_containers,
     "KillContainers": kill_containers,
 }

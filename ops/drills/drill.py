@@ -152,6 +152,7 @@ def _red(deployed: dict[str, dict[str, Any]]) -> set[str]:
 
 def _forget(target: Target, before: Iterable[str], started: datetime) -> None:
     """Whatever else the drill turned red is green again, too."""
+    what_if.publish_metrics(target)
     known, deployed = set(before), deployed_alarms(target)
     for name in _red(deployed) - known:
         if "MetricName" in deployed[name]:

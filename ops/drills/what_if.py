@@ -25,6 +25,11 @@ def forget(target: Target, alarm: Mapping[str, Any], since: datetime) -> None:
     _ask(target, "ForgetMetric", **named, Since=since.timestamp())
 
 
+def publish_metrics(target: Target) -> None:
+    """Nothing that endpoints have counted is still to come."""
+    _ask(target, "PublishMetrics")
+
+
 def hold_containers(target: Target, endpoint: str, seconds: float) -> None:
     """The endpoint's containers hang for so long. Returns at once."""
     _ask(target, "HoldContainers", EndpointName=endpoint, Seconds=seconds)

@@ -91,6 +91,10 @@ class Metrics:
             with contextlib.suppress(FutureTimeout):  # a loop that ends flushes nothing more
                 flushed.result(PATIENCE_SECONDS)
 
+    def publish(self) -> None:
+        """What was counted so far, at once. Called on the event loop."""
+        self._flush()
+
     async def _flush_soon(self) -> None:
         self._flush()
 

@@ -28,11 +28,13 @@ def _passenger(older: float) -> str:
     return f"{DRAW.integers(1, 4)},{DRAW.integers(0, 2)},{age:.1f},0,0,{fare:.2f},2"
 
 
-def captured(lines: list[str], encoding: str = "CSV") -> str:
+def captured(lines: list[str], encoding: str = "CSV", **metadata: str) -> str:
     text = "\n".join(lines)
     data = base64.b64encode(text.encode()).decode() if encoding == "BASE64" else text
     asked = {"observedContentType": "text/csv", "mode": "INPUT", "data": data, "encoding": encoding}
-    return json.dumps({"captureData": {"endpointInput": asked}, "eventMetadata": {}, "eventVersion": "0"})
+    return json.dumps(
+        {"captureData": {"endpointInput": asked}, "eventMetadata": metadata, "eventVersion": "0"}
+    )
 
 
 @pytest.fixture
@@ -101,6 +103,15 @@ def test_what_is_no_row_of_features_is_counted(run: Run) -> None:
     [violation] = looked["violations"]
     assert violation["constraint_check_type"] == "data_type_check"
     assert violation["description"].startswith("2 of 62 lines")
+
+
+def test_what_a_promotion_asks_is_left_out(run: Run, folders: Path) -> None:
+    from functions.common import smoke
+
+    assert monitor.OUR_OWN == smoke.INFERENCE_ID
+    made_up = captured(passengers(100, older=50.0), inferenceId=monitor.OUR_OWN)
+    assert run(made_up, captured(passengers(60)))["violations"] == []
+    assert json.loads((folders / "report/statistics.json").read_text())["dataset"]["item_count"] == 60
 
 
 def test_a_day_without_requests_is_an_error_with_a_name(folders: Path, contract_path: Path) -> None:
