@@ -141,7 +141,7 @@ def test_what_nobody_waits_for_leaves_its_failures_in_the_dead_letter_queue(stac
     unattended.set_failures_aside(stack)
 
     queue = stack.values["dead_letter_queue_arn"]
-    called = ["record_stopped_run", "stop_staging"]
+    called = ["record_stopped_run", "start_monitoring", "stop_staging"]
     assert stack.client("lambda").put == {stack.names.function(name): queue for name in called}
     for name in called:
         statements = functions.function_file(stack, name)["functions"][name]["statements"]
