@@ -8,7 +8,7 @@
   since then is gone, so that an alarm which a drill turned red is judged without the drill.
 - `PublishMetrics {}`: what endpoints have counted is published now and not within a second.
 - `HoldContainers {"EndpointName", "Seconds"}`: the endpoint's containers hang for so long.
-- `KillContainers {"EndpointName", "Seconds"}`: they die after so long, and are replaced.
+- `KillContainers {"EndpointName", "Seconds"}`: they die so long after they are asked next, and are replaced.
 
 Registration points: `app.SERVICE_HANDLERS`, `core.router.SERVICE_PATTERNS`.
 """
@@ -24,9 +24,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from localcloud.plugins.alarms import look_ahead
+from localcloud.sagemaker.hosting.fleet import Fleet
 from localcloud.sagemaker.service import control_plane
 
 SERVICE, TARGET = "localcloud", "LocalCloud."
+LONGEST_WAIT_SECONDS = 60.0
 
 Response = tuple[int, dict[str, str], bytes]
 Json = dict[str, Any]
@@ -64,8 +66,14 @@ def hold_containers(request: Json) -> Json:
 
 def kill_containers(request: Json) -> Json:
     """Answers at once."""
-    killed = _containers(request["EndpointName"])
-    threading.Timer(float(request["Seconds"]), _signal, (killed, signal.SIGKILL)).start()
+    name, seconds = request["EndpointName"], float(request["Seconds"])
+    killed, fleet = _containers(name), _fleet(name)
+
+    def kill() -> None:
+        if fleet and fleet.wait_until_asked(LONGEST_WAIT_SECONDS):
+            threading.Timer(seconds, _signal, (killed, signal.SIGKILL)).start()
+
+    threading.Thread(target=kill, name=f"kill-{name}", daemon=True).start()
     return {"Killed": len(killed)}
 
 
@@ -101,12 +109,17 @@ def install() -> None:
 
 def _containers(endpoint: str) -> list[int]:
     """The processes that serve an endpoint. Raises `ValueError` where there is none."""
-    hosted = control_plane().endpoints.serving(endpoint)
-    instances = hosted.fleet.instances if hosted and hosted.fleet else []
+    fleet = _fleet(endpoint)
+    instances = fleet.instances if fleet else []
     found = [instance.process_id for instance in instances if instance.process_id]
     if not found:
         raise ValueError(f"no container serves the endpoint {endpoint}")
     return found
+
+
+def _fleet(endpoint: str) -> Fleet | None:
+    hosted = control_plane().endpoints.serving(endpoint)
+    return hosted.fleet if hosted else None
 
 
 def _signal(processes: list[int], number: signal.Signals) -> None:

@@ -28,7 +28,7 @@ HOUR = 3600
 LONG_WAIT_SECONDS = 10**7  # however much the local cloud shortens waits, longer than the second it is given
 ODD_ROWS = b"3,0,90,1,0,7.25,2\n" * 200
 LATE_SECONDS, DYING_SECONDS = 1.5, 0.2
-TRIES = 3
+TRIES = 6
 STEP_SCRIPTS = {"TrainModel": "pipeline/code/train.py", "ModelEvaluation": "pipeline/code/evaluate.py"}
 
 

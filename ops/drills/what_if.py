@@ -36,7 +36,7 @@ def hold_containers(target: Target, endpoint: str, seconds: float) -> None:
 
 
 def kill_containers(target: Target, endpoint: str, seconds: float) -> None:
-    """The endpoint's containers die after so long, and are replaced. Returns at once."""
+    """The endpoint's containers die so long after they are asked next. Returns at once."""
     _ask(target, "KillContainers", EndpointName=endpoint, Seconds=seconds)
 
 

@@ -71,11 +71,17 @@ class Fleet:
         """Before each request that this fleet is to answer; `end` after it."""
         with self._changed:
             self._in_flight += 1
+            self._changed.notify_all()
 
     def end(self) -> None:
         with self._changed:
             self._in_flight -= 1
             self._changed.notify_all()
+
+    def wait_until_asked(self, seconds: float) -> bool:
+        """Returns when a request is on its way, or after so many seconds; whether one is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._in_flight > 0, seconds)
 
     def wait_until_healthy(self) -> None:
         """Raises `LaunchFailed` for the first instance that does not become healthy."""
