@@ -15,6 +15,7 @@ from functions.common.batch_run import ApprovedModel, BatchRun, Model
 from functions.common.clients import Client
 from functions.common.errors import ModelNameTaken, ModelNotApproved
 from functions.common.inputs import StrictModel
+from functions.common.own_tags import Tags
 from functions.common.registry import describe_package
 from functions.common.settings import Settings
 
@@ -34,8 +35,8 @@ class CreateModelEvent(StrictModel):
     approved: ApprovedModel
 
 
-def create(event: CreateModelEvent, settings: CreateModelSettings, *, sagemaker: Client) -> Model:
-    """Raises `ModelPackageNotFound`, `ModelNotApproved`, `ModelNameTaken`."""
+def create(event: CreateModelEvent, settings: CreateModelSettings, tags: Tags, *, sagemaker: Client) -> Model:
+    """What it makes bears `tags`. Raises `ModelPackageNotFound`, `ModelNotApproved`, `ModelNameTaken`."""
     arn, role = event.approved.model_package_arn, settings.model_role_arn
     package = describe_package(sagemaker, arn)
     if package["ModelApprovalStatus"] != "Approved":
@@ -44,7 +45,7 @@ def create(event: CreateModelEvent, settings: CreateModelSettings, *, sagemaker:
             "approve a version, then start again."
         )
     name = model_name(arn, settings.env)
-    _require_same(_find_or_create(sagemaker, name, arn, role), package, role)
+    _require_same(_find_or_create(sagemaker, name, arn, role, tags), package, role)
     return Model(model_name=name)
 
 
@@ -58,7 +59,9 @@ def model_name(package_arn: str, env: str) -> str:
     return f"{group[: LONGEST_NAME - len(ending)].rstrip('-')}{ending}"
 
 
-def _find_or_create(sagemaker: Client, name: str, package_arn: str, role_arn: str) -> Mapping[str, Any]:
+def _find_or_create(
+    sagemaker: Client, name: str, package_arn: str, role_arn: str, tags: Tags
+) -> Mapping[str, Any]:
     found = _find(sagemaker, name)
     if found is None:
         try:
@@ -66,6 +69,7 @@ def _find_or_create(sagemaker: Client, name: str, package_arn: str, role_arn: st
                 ModelName=name,
                 PrimaryContainer={"ModelPackageName": package_arn},
                 ExecutionRoleArn=role_arn,
+                Tags=tags,
             )
         except ClientError:
             found = _find(sagemaker, name)  # another run may have been faster

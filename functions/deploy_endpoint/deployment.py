@@ -25,6 +25,7 @@ from functions.common.endpoints import (
 from functions.common.errors import EndpointUnavailable, ModelNameTaken
 from functions.common.inputs import StrictModel
 from functions.common.instants import format_instant
+from functions.common.own_tags import Tags
 from functions.common.promotion_run import (
     CandidatePackage,
     Deployment,
@@ -58,11 +59,20 @@ class DeployEndpointEvent(StrictModel):
 
 
 @dataclass(frozen=True)
+class Clients:
+    """The services a deployment reaches."""
+
+    sagemaker: Client
+    s3: Client
+
+
+@dataclass(frozen=True)
 class Work:
     """One deployment, and what it is done with."""
 
     event: DeployEndpointEvent
     settings: DeployEndpointSettings
+    tags: Tags
     sagemaker: Client
     history: ServingHistory
     now: datetime
@@ -86,16 +96,15 @@ class Work:
 
 
 def deploy(
-    event: DeployEndpointEvent,
-    settings: DeployEndpointSettings,
-    *,
-    sagemaker: Client,
-    s3: Client,
-    now: datetime,
+    event: DeployEndpointEvent, settings: DeployEndpointSettings, clients: Clients, tags: Tags, now: datetime
 ) -> Deployment:
-    """Raises `ModelPackageNotFound`, `ModelNotApproved`, `ModelNameTaken`, `EndpointUnavailable`."""
-    history = ServingHistory(s3, settings.data_bucket, event.run.endpoint_name(event.stage))
-    work = Work(event, settings, sagemaker, history, now)
+    """What it makes bears `tags`.
+
+    Raises `ModelPackageNotFound`, `ModelNotApproved`, `ModelNameTaken`, `EndpointUnavailable`.
+    """
+    sagemaker, endpoint = clients.sagemaker, event.run.endpoint_name(event.stage)
+    history = ServingHistory(clients.s3, settings.data_bucket, endpoint)
+    work = Work(event, settings, tags, sagemaker, history, now)
     require_approved(describe_package(sagemaker, work.package_arn))
     found = find_endpoint(sagemaker, work.endpoint)
     if found is None or wanted_config(found) != work.name:
@@ -130,7 +139,10 @@ def _make_model(work: Work) -> None:
     found = find_model(work.sagemaker, name)
     if found is None:
         work.sagemaker.create_model(
-            ModelName=name, PrimaryContainer={"ModelPackageName": package_arn}, ExecutionRoleArn=role_arn
+            ModelName=name,
+            PrimaryContainer={"ModelPackageName": package_arn},
+            ExecutionRoleArn=role_arn,
+            Tags=work.tags,
         )
     elif package_of_model(found) != package_arn or found["ExecutionRoleArn"] != role_arn:
         raise ModelNameTaken(
@@ -151,7 +163,7 @@ def _make_config(work: Work) -> None:
     }
     capture = {"DataCaptureConfig": _capture(work.settings.data_bucket)} if work.of_prod else {}
     work.sagemaker.create_endpoint_config(
-        EndpointConfigName=work.name, ProductionVariants=[variant], **capture
+        EndpointConfigName=work.name, ProductionVariants=[variant], Tags=work.tags, **capture
     )
 
 
@@ -171,7 +183,7 @@ def _put_endpoint(work: Work, found: Description | None) -> None:
     guarded = {"DeploymentConfig": guardrails(work.event.run, work.settings)} if work.of_prod else {}
     try:
         if found is None:
-            work.sagemaker.create_endpoint(**named)
+            work.sagemaker.create_endpoint(**named, Tags=work.tags)
         else:
             work.sagemaker.update_endpoint(**named, **guarded)
     except ClientError as error:

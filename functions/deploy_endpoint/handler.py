@@ -14,8 +14,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions.common.clients import client
 from functions.common.inputs import parse_input
 from functions.common.observability import bind_run, stage
+from functions.common.own_tags import own_tags
 from functions.common.settings import read_settings
-from functions.deploy_endpoint.deployment import DeployEndpointEvent, DeployEndpointSettings, deploy
+from functions.deploy_endpoint.deployment import (
+    Clients,
+    DeployEndpointEvent,
+    DeployEndpointSettings,
+    deploy,
+)
 
 
 @cache
@@ -28,7 +34,7 @@ def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
     """`{"run", "package", "stage"}` -> what becomes `$.staging` or `$.prod`."""
     request = parse_input(event, DeployEndpointEvent, "DeployEndpoint event")
     bind_run(request.run.run_id)
-    made = deploy(
-        request, settings(), sagemaker=client("sagemaker"), s3=client("s3"), now=datetime.now(tz=UTC)
-    )
+    clients = Clients(sagemaker=client("sagemaker"), s3=client("s3"))
+    tags = own_tags(context.invoked_function_arn, lambda_=client("lambda"))
+    made = deploy(request, settings(), clients, tags, datetime.now(tz=UTC))
     return made.model_dump(mode="json")

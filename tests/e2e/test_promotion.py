@@ -148,6 +148,18 @@ def test_an_approved_version_gets_to_prod_past_a_person(here: Promotions, first:
     assert here.staging_is_gone()
 
 
+def test_what_it_made_bears_the_tags_that_costs_are_counted_by(here: Promotions, first: Any) -> None:
+    sagemaker, prod = here.project.aws("sagemaker"), here.prod()
+    made = {
+        sagemaker.describe_endpoint(EndpointName=PROD)["EndpointArn"],
+        sagemaker.describe_endpoint_config(EndpointConfigName=prod.config)["EndpointConfigArn"],
+        sagemaker.describe_model(ModelName=prod.config)["ModelArn"],
+    }
+    for arn in made:
+        tags = {tag["Key"]: tag["Value"] for tag in sagemaker.list_tags(ResourceArn=arn)["Tags"]}
+        assert tags == here.project.names.tags()
+
+
 def test_people_are_asked_and_told_once_each_and_never_get_the_token(here: Promotions, first: Any) -> None:
     asked, told = first.alerts
     assert "awaits your word" in asked["Subject"]

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from ops import endpoints, gate, monitoring
+from ops.cost.facts import Facts
+from scripts import terraform_tags
 
 pytestmark = pytest.mark.xdist_group("terraform")
 
@@ -23,6 +25,14 @@ def test_every_stage_is_applied(applied: Any, record_property: Any) -> None:
         lines.append(f"  {stage.name:36}{count:4} resources {took:6.1f} s")
     total = f"Terraform: {len(lines)} stages applied in {applied.seconds:.1f} s"
     record_property("terminal_summary", "\n".join([total, *lines]))
+
+
+def test_titanic_cost_counts_the_alarms_that_terraform_makes(applied: Any) -> None:
+    """`Facts._watched` says how many things each kind of alarm watches, as alarms.tf does."""
+    observed = applied.runner.outputs("06_orchestration_observability")["alarm_names"]
+    serving = applied.runner.outputs("04_serving")["serving_alarm_names"]
+    facts = Facts()
+    assert facts.alarms + facts.composite_alarms == len(observed) + len(serving)
 
 
 def test_training_passes_under_the_roles_terraform_made(applied: Any) -> None:
@@ -56,6 +66,9 @@ def test_the_approval_brings_the_version_to_prod(applied: Any, until: Any) -> No
     assert ended["status"] == "SUCCEEDED", ended.get("cause")
     answer = endpoints.invoke(applied.target, "titanic-survival-prod", PASSENGERS, endpoints.CSV)
     assert len(answer.body.split()) == 2
+    arn = applied.names.arn("sagemaker", "endpoint/titanic-survival-prod")
+    tags = applied.aws("sagemaker").list_tags(ResourceArn=arn)["Tags"]
+    assert {tag["Key"] for tag in tags} == set(terraform_tags.MANDATORY)
 
 
 def test_a_schedule_starts_its_machine(applied: Any, until: Any) -> None:

@@ -15,7 +15,17 @@ from functions.create_model.creation import CreateModelEvent, CreateModelSetting
 ROLE = "arn:aws:iam::123456789012:role/titanic-sagemaker-dev-model"
 GONE = "arn:aws:sagemaker:eu-west-1:123456789012:model-package/titanic-survival-xgboost/99"
 NAME = "titanic-survival-xgboost-dev-v1"
+TAGS = [{"Key": "project", "Value": "titanic-sagemaker"}]
 SETTINGS = CreateModelSettings(env="dev", data_bucket="bucket", model_role_arn=ROLE)
+
+
+class FakeLambda:
+    """Lambda, where the function bears the project's tag."""
+
+    @staticmethod
+    def list_tags(Resource: str) -> dict[str, dict[str, str]]:  # noqa: N803 - AWS's spelling
+        assert Resource.split(":")[5] == "function"
+        return {"Tags": {tag["Key"]: tag["Value"] for tag in TAGS}}
 
 
 @pytest.fixture
@@ -30,7 +40,9 @@ def package(sagemaker: Any, register_package: Callable[..., str]) -> str:
 def do_create(sagemaker: Any, batch_run: Any, approved: Any) -> Callable[..., str]:
     def do(arn: str, client: Any = sagemaker, settings: CreateModelSettings = SETTINGS) -> str:
         event = {"run": batch_run, "approved": approved | {"model_package_arn": arn}}
-        return create(parse_input(event, CreateModelEvent, "event"), settings, sagemaker=client).model_name
+        return create(
+            parse_input(event, CreateModelEvent, "event"), settings, TAGS, sagemaker=client
+        ).model_name
 
     return do
 
@@ -42,6 +54,7 @@ def test_the_model_is_the_versions_under_the_models_role(
     found = sagemaker.describe_model(ModelName=NAME)
     assert found["PrimaryContainer"]["ModelPackageName"] == package
     assert found["ExecutionRoleArn"] == ROLE
+    assert sagemaker.list_tags(ResourceArn=found["ModelArn"])["Tags"] == TAGS
 
 
 def test_creating_it_again_finds_the_one_there_is(do_create: Any, package: str, sagemaker: Any) -> None:
@@ -136,7 +149,9 @@ def test_the_handler_answers_with_the_name(
     for name, value in {"ENV": "dev", "DATA_BUCKET": "bucket", "MODEL_ROLE_ARN": ROLE}.items():
         monkeypatch.setenv(name, value)
     handler_module.settings.cache_clear()
-    monkeypatch.setattr(handler_module, "client", {"sagemaker": sagemaker}.__getitem__)
+    monkeypatch.setattr(
+        handler_module, "client", {"sagemaker": sagemaker, "lambda": FakeLambda()}.__getitem__
+    )
     event = {"run": batch_run, "approved": approved | {"model_package_arn": package}}
     assert handler_module.handler(event, lambda_context) == {"model_name": NAME}
 

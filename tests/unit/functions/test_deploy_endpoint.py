@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from functions.common.errors import EndpointUnavailable, ModelNameTaken, ModelNotApproved
 from functions.common.inputs import parse_input
 from functions.common.promotion_run import Deployment, deployment_name
-from functions.deploy_endpoint.deployment import DeployEndpointEvent, DeployEndpointSettings, deploy
+from functions.deploy_endpoint.deployment import Clients, DeployEndpointEvent, DeployEndpointSettings, deploy
 
 BUCKET = "titanic-sagemaker-dev-123456789012"
 STAGING, PROD = "titanic-survival-staging", "titanic-survival-prod"
@@ -22,6 +22,7 @@ SETTINGS = DeployEndpointSettings(
     model_role_arn="arn:aws:iam::123456789012:role/model",
     prod_alarms="errors,latency",
 )
+TAGS = [{"Key": "project", "Value": "titanic-sagemaker"}]
 NOW = datetime(2026, 11, 21, 7, tzinfo=UTC)
 HISTORY = f"serving/endpoints/{PROD}.json"
 
@@ -33,9 +34,18 @@ def deploy_to(hosting: Any, s3: Any, promotion_run: Any, candidate: Any) -> Depl
     def deploy_to(stage: str) -> Deployment:
         event = {"run": promotion_run, "package": candidate, "stage": stage}
         request = parse_input(event, DeployEndpointEvent, "DeployEndpoint event")
-        return deploy(request, SETTINGS, sagemaker=hosting, s3=s3, now=NOW)
+        return deploy(request, SETTINGS, Clients(hosting, s3), TAGS, NOW)
 
     return deploy_to
+
+
+@pytest.mark.parametrize("stage", ["staging", "prod"])
+def test_all_that_it_makes_bears_the_tags_that_costs_are_counted_by(
+    deploy_to: Deploy, hosting: Any, stage: str
+) -> None:
+    deploy_to(stage)
+    for operation in ("CreateModel", "CreateEndpointConfig", "CreateEndpoint"):
+        assert hosting.request(operation)["Tags"] == TAGS
 
 
 def test_staging_is_made_of_the_registered_version_alone(deploy_to: Deploy, hosting: Any) -> None:
@@ -53,6 +63,7 @@ def test_staging_is_made_of_the_registered_version_alone(deploy_to: Deploy, host
         "ModelName": name,
         "PrimaryContainer": {"ModelPackageName": ARN},
         "ExecutionRoleArn": SETTINGS.model_role_arn,
+        "Tags": TAGS,
     }
     config = hosting.request("CreateEndpointConfig")
     assert config["ProductionVariants"][0]["VariantName"] == "AllTraffic"
