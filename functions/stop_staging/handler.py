@@ -28,5 +28,5 @@ def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
     parse_input(event, StopStagingEvent, "StopStaging event")
     stopped = stop_staging(settings(), sagemaker=client("sagemaker"), states=client("stepfunctions"))
     summary = stopped.model_dump(mode="json")
-    logger.info(stopped.reason, **summary)
+    logger.info(stopped.reason, outcome=stopped.outcome, deleted=stopped.deleted)
     return summary

@@ -25,6 +25,7 @@ SHOWN = (
     "glue_start_seconds",
     "polars_rows_a_second",
     "spark_rows_a_second_a_vcpu",
+    "source_bytes_a_second",
     "job_start_seconds",
     "preprocess_rows_a_second",
     "train_rows_a_second",
