@@ -82,6 +82,11 @@ def test_the_operator_looks_into_a_run(titanic: Titanic, trained: Any) -> None:
     assert len(sources) > 3
 
 
+def test_the_operator_sees_what_a_run_cost_and_what_nothing_refers_to(titanic: Titanic, trained: Any) -> None:
+    assert read(titanic("cost", trained["run_id"], "--json"))["usd"] > 0
+    assert isinstance(read(titanic("orphans", "--json")), list)
+
+
 def test_the_operator_scores_a_batch(titanic: Titanic, trained: Any) -> None:
     assert read(titanic("predict", "--json"))["decision"] == "published"
 
