@@ -9,7 +9,7 @@ from typing import Any
 
 from ops.cost.assumptions import assumed
 from ops.cost.charges import GIBIBYTE, WAITING, Bill, JobRun, Stay
-from ops.cost.facts import ENDS, Facts, SageMakerJob, State
+from ops.cost.facts import ENDS, MONITORING, Facts, SageMakerJob, State
 from ops.cost.prices import SECONDS_OF_AN_HOUR, Line, Prices, merged, total
 
 TRAINING, BATCH_INFERENCE, PROMOTION = ENDS
@@ -134,10 +134,17 @@ class Estimator:
             if schedule.target in runs:
                 lines = runs[schedule.target].lines
             else:
-                lines = list(self.bill.lambda_lines(schedule.target, 1, assumed("lambda_seconds")))
+                lines = list(self._of_function(schedule.target))
             start = self.prices.line("EventBridge", "schedules", 1, "schedule")
             what = f"{schedule.name.replace('_', ' ')}{'' if schedule.enabled else ', off'}"
             yield self._part(what, times, [*lines, start])
+
+    def _of_function(self, name: str) -> Iterator[Line]:
+        """A function that a schedule calls, with the job it starts."""
+        yield from self.bill.lambda_lines(name, 1, assumed("lambda_seconds"))
+        if name == MONITORING:
+            seconds = assumed("job_start_seconds") + assumed("monitor_seconds")
+            yield from self.bill.job_lines(JobRun(self.facts.monitoring, seconds))
 
     def _standing(self, runs_a_month: float) -> Iterator[MonthPart]:
         line = self.prices.line

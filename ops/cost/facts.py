@@ -24,6 +24,7 @@ ENDS = {
     "promotion": "ModelPromoted",
 }
 """Where a run of each machine ends when all goes well."""
+MONITORING = "start_monitoring"
 DAYS_LOOKED_AT = 28
 _FUNCTION = re.compile(r"\$\{(\w+)FunctionArn\}")
 
@@ -101,6 +102,21 @@ class Facts:
         asked = state["Parameters"]["TransformResources"]
         return SageMakerJob(
             name, "Transform", asked["InstanceType"], asked["InstanceCount"], 0, state["TimeoutSeconds"]
+        )
+
+    @cached_property
+    def monitoring(self) -> SageMakerJob:
+        """The job that `start_monitoring` starts for a day of requests to prod."""
+        from functions.start_monitoring import monitoring  # brings the functions' parser along
+
+        environment = self._read(FUNCTIONS)["functions"][MONITORING]["environment"]
+        return SageMakerJob(
+            "Monitoring",
+            "Processing",
+            environment["INSTANCE_TYPE"],
+            1,
+            monitoring.DISK_GIGABYTES,
+            monitoring.MOST_SECONDS,
         )
 
     @property

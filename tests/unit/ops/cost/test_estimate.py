@@ -78,6 +78,13 @@ def test_a_month_counts_what_is_on_and_what_stands() -> None:
     assert month["prod endpoint, all month"].usd == pytest.approx(730 * 0.128)
 
 
+def test_monitoring_is_a_job_a_day_and_not_only_the_call_that_starts_it() -> None:
+    month = {part.what: part for part in ESTIMATOR.month()}
+    monitoring = month["daily monitoring"]
+    seconds = assumed("job_start_seconds") + assumed("monitor_seconds")
+    assert monitoring.usd == pytest.approx(365 / 12 * seconds / 3600 * 0.128, rel=0.05)
+
+
 def test_the_default_budget_does_not_tell_of_an_ordinary_month() -> None:
     variables = (ROOT / "terraform/07_cost_governance/variables.tf").read_text(encoding="utf-8")
     budget = re.search(r'"monthly_budget_usd" \{.*?default     = (\d+)', variables, re.DOTALL)
