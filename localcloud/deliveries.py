@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from localcloud import credentials
+from localcloud import credentials, judge
 from localcloud.settings import settings
 
 logger = logging.getLogger("localcloud.deliveries")
@@ -46,20 +46,14 @@ class Role:
     arn: str
 
     def check(self, action: str, arn: str) -> None:
-        from ministack.core.iam_actions import identity_denial_message
-        from ministack.core.iam_evaluator import AuthError, enforce
-
-        here = settings()
-        if not here.enforce_iam:
+        if not settings().enforce_iam:
             return
         key = credentials.role_environment(self.arn, "EventBridge")["AWS_ACCESS_KEY_ID"]
-        denied = enforce(key, action, action.partition(":")[0], here.region, resource_arn=arn)
-        if isinstance(denied, AuthError):
-            raise Undelivered("FAILED_TO_ASSUME_ROLE", denied.code, denied.message)
-        if denied:
-            explicit = denied.decision == "Deny"
-            message = identity_denial_message(action, denied.principal_arn, arn, explicit)
-            raise Undelivered("NO_PERMISSIONS", "AccessDeniedException", message)
+        refused = judge.refusal(key, action, arn)
+        if refused and refused.code:
+            raise Undelivered("FAILED_TO_ASSUME_ROLE", refused.code, refused.message)
+        if refused:
+            raise Undelivered("NO_PERMISSIONS", "AccessDeniedException", refused.message)
 
 
 @dataclass(frozen=True)

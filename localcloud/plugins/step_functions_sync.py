@@ -11,8 +11,8 @@ import json
 import uuid
 from typing import Any
 
-from localcloud import credentials
 from localcloud.plugins import glue, step_functions_task
+from localcloud.plugins import step_functions_access as access
 from localcloud.plugins.sagemaker import SDK_ERRORS
 from localcloud.sagemaker import service
 from localcloud.sagemaker.errors import ApiError
@@ -35,7 +35,14 @@ def start_job_run(resource: str, parameters: Json) -> Json:
     if not resource.endswith(".sync"):
         return answer
     run = glue.find_run(answer["JobRunId"])
-    step_functions_task.wait_for(run.finished.wait, run.stop)
+    access.require(access.GLUE_POLL, parameters)
+
+    def stop() -> None:
+        with contextlib.suppress(_ExecutionError):  # the machine may not: the job goes on
+            access.require(access.GLUE_STOP, parameters)
+            run.stop()
+
+    step_functions_task.wait_for(run.finished.wait, stop)
     if run.state != "SUCCEEDED":
         raise _ExecutionError("States.TaskFailed", glue.describe(run))
     return {key: value for key, value in run.record.items() if value is not None}
@@ -46,7 +53,7 @@ def create_sagemaker_job(resource: str, parameters: Json) -> Json:
     from ministack.services.stepfunctions import _ExecutionError
 
     operation, _dot, pattern = resource.rpartition(":")[2].partition(".")
-    kind, key = operation.removeprefix("create").removesuffix("Job"), _machines_key()
+    kind, key = operation.removeprefix("create").removesuffix("Job"), access.machines_key()
     if not pattern:
         return _call(f"Create{kind}Job", parameters, key)
     _call(f"Create{kind}Job", {**parameters, "Tags": [*parameters.get("Tags", []), *_own_tags()]}, key)
@@ -89,15 +96,6 @@ def _call(operation: str, parameters: Json, key: str) -> Json:
             f" Error Code: {error.code}; Request ID: {uuid.uuid4()}; Proxy: null)"
         )
         raise _ExecutionError(f"SageMaker.{OLD_BASE_ERROR if name == BASE_ERROR else name}", cause) from error
-
-
-def _machines_key() -> str:
-    """An access key of the state machine's role, by which SageMaker judges the task's calls."""
-    from ministack.services import stepfunctions
-
-    execution = step_functions_task.current.get().execution
-    role = stepfunctions._state_machines[execution["stateMachineArn"]]["roleArn"]
-    return credentials.role_environment(role, execution["name"])["AWS_ACCESS_KEY_ID"]
 
 
 def _own_tags() -> list[dict[str, str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from localcloud import judge
 from localcloud.sagemaker.errors import AccessDenied, ApiError, ValidationError
 from localcloud.trust import trusts
 
@@ -58,31 +59,27 @@ def resource_arn(operation: str, parameters: Mapping[str, Any], region: str, acc
 def authorize(operation: str, parameters: Mapping[str, Any], key: str, region: str, account_id: str) -> None:
     """Raises `AccessDenied` unless the key's identity may do this, and may pass the role it names."""
     arn = resource_arn(operation, parameters, region, account_id)
-    _ask(key, f"sagemaker:{operation}", arn, region, {})
+    _ask(key, f"sagemaker:{operation}", arn)
     if operation in _TWO_RESOURCES:
         named = {"EndpointConfigName": parameters["EndpointConfigName"]}
         config = resource_arn(operation, named, region, account_id)
-        _ask(key, f"sagemaker:{operation}", config, region, {})
+        _ask(key, f"sagemaker:{operation}", config)
     if not operation.startswith(("Create", "Update", "Start")):
         return
     if parameters.get("Tags"):
-        _ask(key, "sagemaker:AddTags", arn, region, {})
+        _ask(key, "sagemaker:AddTags", arn)
     for role in filter(None, (parameters.get("RoleArn"), parameters.get("ExecutionRoleArn"))):
-        _ask(key, "iam:PassRole", role, region, {"iam:PassedToService": SERVICE_PRINCIPAL})
+        _ask(key, "iam:PassRole", role, {"iam:PassedToService": SERVICE_PRINCIPAL})
         _check_trust(role)
 
 
-def _ask(key: str, action: str, arn: str, region: str, context: Mapping[str, str]) -> None:
-    from ministack.core.iam_actions import identity_denial_message
-    from ministack.core.iam_evaluator import AuthError, enforce
-
-    service = action.partition(":")[0]
-    denied = enforce(key, action, service, region, resource_arn=arn, service_context=dict(context))
-    if isinstance(denied, AuthError):
-        raise ApiError(denied.message, denied.code, 400)
-    if denied:
-        explicit = denied.decision == "Deny"
-        raise AccessDenied(identity_denial_message(action, denied.principal_arn, arn, explicit))
+def _ask(key: str, action: str, arn: str, context: Mapping[str, str] | None = None) -> None:
+    refused = judge.refusal(key, action, arn, context)
+    if refused is None:
+        return
+    if refused.code:
+        raise ApiError(refused.message, refused.code, 400)
+    raise AccessDenied(refused.message)
 
 
 def _check_trust(role_arn: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
@@ -58,6 +60,36 @@ def test_a_job_whose_role_may_not_read_its_source_says_so(enforcing: Any) -> Non
         iam.put_role_policy(RoleName=role, PolicyName=role, PolicyDocument=json.dumps(policy))
     assert run.manifest["failure"]["state"] == "PrepareData"
     assert "403" in run.manifest["failure"]["cause"] or "AccessDenied" in run.manifest["failure"]["cause"]
+
+
+def test_what_the_machine_itself_may_not_do_fails_the_run_and_people_hear_of_it(enforcing: Any) -> None:
+    with _without(enforcing, "training_state_machine", "StartPipeline"):
+        run = enforcing.run()
+    failure = run.manifest["failure"]
+    assert (failure["state"], failure["error"]) == ("StartTraining", "SageMaker.SageMakerException")
+    assert "is not authorized to perform: sagemaker:StartPipelineExecution" in failure["cause"]
+    assert len(run.alerts) == 1
+
+
+def test_a_machine_that_may_not_call_its_functions_fails_where_it_stands(enforcing: Any) -> None:
+    with _without(enforcing, "batch_inference_state_machine", "CallFunctions"):
+        arn = enforcing.start(kind="batch_inference")
+        ended = enforcing.wait(enforcing.aws("stepfunctions"), arn)
+    assert ended["status"] == "FAILED"
+    assert "RecordFailure" in enforcing.visited(arn)
+
+
+@contextmanager
+def _without(enforcing: Any, role: str, sid: str) -> Iterator[None]:
+    """A role that lacks one of its statements meanwhile."""
+    iam, name = enforcing.aws("iam"), enforcing.names.role(role)
+    policy = iam.get_role_policy(RoleName=name, PolicyName=name)["PolicyDocument"]
+    less = {**policy, "Statement": [each for each in policy["Statement"] if each["Sid"] != sid]}
+    iam.put_role_policy(RoleName=name, PolicyName=name, PolicyDocument=json.dumps(less))
+    try:
+        yield
+    finally:
+        iam.put_role_policy(RoleName=name, PolicyName=name, PolicyDocument=json.dumps(policy))
 
 
 def test_sagemaker_is_judged_by_role_too(enforcing: Any) -> None:

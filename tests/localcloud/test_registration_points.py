@@ -44,6 +44,7 @@ def test_has_registries_of_step_functions_integrations() -> None:
         ("_invoke_with_callback", ["resource", "input_data", "token", "state_def"]),
         ("_send_task_success", ["data"]),
         ("_send_task_failure", ["data"]),
+        ("_invoke_aws_sdk_integration", ["resource", "input_data"]),
         ("_run_execution", ["exec_arn"]),
         ("_fail_execution", ["execution", "error", "cause"]),
         ("_start_execution", ["data"]),
@@ -75,6 +76,22 @@ def test_step_functions_keep_an_answer_beside_its_token_until_the_task_takes_it(
         stepfunctions._task_tokens.pop("a token")
     assert waiting["event"].is_set()
     assert waiting["error"] == {"Error": "NotToday", "Cause": "come back"}
+
+
+def test_step_functions_calls_services_from_inside_as_root_and_in_one_place() -> None:
+    from ministack import app
+    from ministack.core import iam_actions
+    from ministack.services import stepfunctions
+
+    call = ["method", "path", "headers", "body", "query_params"]
+    assert parameters(app.call_service_handler_sync)[:6] == ["handler", *call]
+    assert parameters(app._routing_params) == call
+    assert parameters(iam_actions.extract_iam_action) == ["service", *call]
+    assert parameters(iam_actions.extract_resource_arn) == ["service", *call, "region", "account_id"]
+    for dispatch in ("json", "query", "rest_json", "rest_xml", "lambda_rest"):
+        source = inspect.getsource(getattr(stepfunctions, f"_dispatch_aws_sdk_{dispatch}"))
+        assert "app.call_service_handler_sync(" in source
+        assert "AWS4-HMAC-SHA256 Credential=" in source
 
 
 @pytest.mark.parametrize("name", ["_crc64nvme", "_crc32c"])

@@ -310,6 +310,7 @@ def allow(resource: str, *actions: str) -> Document:
 
 
 JOBS = "arn:aws:sagemaker:eu-west-1:123456789012:transform-job/batch-*"
+RULE = "arn:aws:events:eu-west-1:123456789012:rule/StepFunctionsGetEventsForSageMakerTransformJobsRule"
 RUN = ("sagemaker:CreateTransformJob", "sagemaker:DescribeTransformJob", "sagemaker:StopTransformJob")
 
 
@@ -325,7 +326,9 @@ def test_the_task_acts_as_the_machines_role_and_the_job_as_the_models(
     def outcome(model_role: str, *statements: Document) -> Document:
         batch = Batch(strict, "strict-bucket", model_role, pack({"xgboost-model": model_file}))
         batch.put("in/a.csv", b"7,0.9,0.9,0.9\n")
-        states, role = strict("stepfunctions"), make_role(strict, "states.amazonaws.com", *statements)
+        hearing = allow(RULE, "events:DescribeRule", "events:PutRule", "events:PutTargets")
+        states = strict("stepfunctions")
+        role = make_role(strict, "states.amazonaws.com", hearing, *statements)
         machine = states.create_state_machine(name=batch.name, definition=batch.machine(), roleArn=role)
         execution = states.start_execution(stateMachineArn=machine["stateMachineArn"])
         return finish(states, execution["executionArn"])
