@@ -10,6 +10,7 @@ import tarfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -185,8 +186,9 @@ def kill_container(containers_of: Callable[[str], list[int]]) -> Callable[[str],
 
     def kill(endpoint: str) -> bool:
         for process in containers_of(endpoint):
-            os.kill(process, signal.SIGKILL)
-            return True
+            with suppress(ProcessLookupError):  # it has died of itself, or of the last time
+                os.kill(process, signal.SIGKILL)
+                return True
         return False
 
     return kill
