@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 MEGABYTE = 1024 * 1024
@@ -39,6 +39,8 @@ class Filter:
 
     text: str
     select: Callable[[Fields], Fields]
+    # What `select` does to lines without quotes, sooner; may raise IndexError for a row that lacks a field.
+    cut: Callable[[Sequence[str]], list[str]] | None = None
 
     @property
     def everything(self) -> bool:
@@ -56,18 +58,38 @@ class Filter:
             )
         return selected
 
+    def of_lines(self, lines: Sequence[str]) -> list[str]:
+        """The selected fields of lines without quotes. Raises as calling it does."""
+        try:
+            if self.cut:
+                return self.cut(lines)
+        except IndexError:
+            pass  # the row is named below
+        return [",".join(self(line.split(","))) for line in lines]
+
 
 def parse_filter(text: str) -> Filter:
     """Raises `BadFilter`."""
     if text in ("", "$", "$[*]"):
-        return Filter(text or "$", lambda fields: fields)
+        return Filter(text or "$", lambda fields: fields, list)
     if match := _INDEXES.fullmatch(text):
         indexes = [int(index) for index in match[1].split(",")]
-        return Filter(text, lambda fields: [fields[index] for index in indexes])
+        cut = _first_and_last if indexes == [0, -1] else None
+        return Filter(text, lambda fields: [fields[index] for index in indexes], cut)
     if match := _SLICE.fullmatch(text):
         start, end = (int(bound) if bound else None for bound in match.groups())
-        return Filter(text, lambda fields: fields[start:end])
+        return Filter(text, lambda fields: fields[start:end], _cut_before(start) if end is None else None)
     raise BadFilter(f"{text!r} cannot be applied to CSV: use $, $[<index>, …] or $[<start>:<end>]")
+
+
+def _first_and_last(lines: Sequence[str]) -> list[str]:
+    return [f"{line.partition(',')[0]},{line.rpartition(',')[2]}" for line in lines]
+
+
+def _cut_before(start: int | None) -> Callable[[Sequence[str]], list[str]] | None:
+    if start is None or start < 1:
+        return None
+    return lambda lines: [line.split(",", start)[start] for line in lines]
 
 
 def payloads(chunks: Iterable[bytes], most: int, *, single: bool) -> Iterator[bytes]:
@@ -123,19 +145,27 @@ class DataProcessing:
         lines = [line for line in text.split("\n") if line]
         if not lines:
             return b""
-        table = _quoted if '"' in text else _plain
-        given = "".join(f"{table.write(self.input_filter(table.read(line)))}\n" for line in lines)
+        quoted = '"' in text
+        given = "\n".join(self._given(lines, quoted)) + "\n"
         answer = invoke(given.encode("utf-8", "surrogateescape")).decode("utf-8")
         predictions = answer.rstrip("\n").split("\n")
         if len(predictions) != len(lines):
             raise BadRecords("Fail to join data: mismatched line count between the input and the output")
-        rows = zip(lines, predictions, strict=True)
-        kept = "".join(f"{table.write(self._keep(table, line, prediction))}\n" for line, prediction in rows)
+        kept = "\n".join(self._kept(lines, predictions, quoted)) + "\n"
         return kept.encode("utf-8", "surrogateescape")
 
-    def _keep(self, table: Table, line: str, prediction: str) -> Fields:
-        joined = table.read(line) + table.read(prediction) if self.join else table.read(prediction)
-        return self.output_filter(joined)
+    def _given(self, lines: Sequence[str], quoted: bool) -> list[str]:
+        if not quoted:
+            return self.input_filter.of_lines(lines)
+        return [_write(self.input_filter(_read(line))) for line in lines]
+
+    def _kept(self, lines: Sequence[str], predictions: Sequence[str], quoted: bool) -> list[str]:
+        rows = zip(lines, predictions, strict=True)
+        if not quoted:
+            joined = [f"{line},{prediction}" for line, prediction in rows] if self.join else predictions
+            return self.output_filter.of_lines(joined)
+        joined_fields = (_read(line) * self.join + _read(prediction) for line, prediction in rows)
+        return [_write(self.output_filter(fields)) for fields in joined_fields]
 
 
 def parse_processing(written: Mapping[str, str]) -> DataProcessing:
@@ -147,26 +177,14 @@ def parse_processing(written: Mapping[str, str]) -> DataProcessing:
     )
 
 
-@dataclass(frozen=True)
-class Table:
-    """How a line becomes fields and fields a line."""
-
-    read: Callable[[str], Fields]
-    write: Callable[[Fields], str]
-
-
-def _read_quoted(line: str) -> Fields:
+def _read(line: str) -> Fields:
     try:
         return next(csv.reader([line], strict=True))
     except csv.Error as error:
         raise BadRecords(f"Failed to parse a line as CSV: {error}") from error
 
 
-def _write_quoted(fields: Fields) -> str:
+def _write(fields: Fields) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(fields)
     return line.getvalue()
-
-
-_plain = Table(read=lambda line: line.split(","), write=",".join)
-_quoted = Table(read=_read_quoted, write=_write_quoted)

@@ -26,6 +26,8 @@ CSV_TYPES = frozenset({"csv", "text/csv"})
 MAX_CONTENT_LENGTH = 6 * 1024 * 1024  # bytes of a request, unless the variable of that name says otherwise
 
 _NEWLINE, _COMMA = 10, 44
+LARGE = 1024 * 1024  # bytes of a payload
+SHORT_FORM = 1e-4  # what is smaller Python writes with an exponent
 _PLAIN = b"0123456789.,-+eE\n"
 
 
@@ -72,7 +74,8 @@ class Scorer:
                 f"{accept} is not an accepted Accept type. Please choose one of the following: ['text/csv']."
             )
             raise InvocationFailed(415, f"Encoding to accept type {accept} failed with exception: {wanted}")
-        return ("\n".join(map(str, predictions.tolist())) + "\n").encode()
+        texts = _texts(predictions) if len(payload) > LARGE else map(str, predictions.tolist())
+        return ("\n".join(texts) + "\n").encode()
 
     def predict(self, features: Matrix) -> Matrix:
         """One prediction for each row, the mean of all models. Raises `InvocationFailed`."""
@@ -139,17 +142,49 @@ def _read_plain(payload: bytes) -> Matrix | None:
     commas = numpy.diff(numpy.searchsorted(numpy.flatnonzero(raw == _COMMA), ends), prepend=0)
     if commas.min() != commas.max():
         return None
+    shape = (len(ends), int(commas[0]) + 1)
+    numbers = _parse_large(payload, shape[1]) if len(payload) > LARGE else _parse(payload)
+    return numbers.reshape(shape) if numbers is not None and numbers.size == shape[0] * shape[1] else None
+
+
+def _parse(payload: bytes) -> Matrix | None:
+    import numpy
+
     flat = b"," + payload.replace(b"\n", b",") + b","
     while b",," in flat:
         flat = flat.replace(b",,", b",nan,")
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)  # how numpy says that it met something else
         try:
-            numbers = numpy.fromstring(flat[1:-1], sep=",")
+            return numpy.fromstring(flat[1:-1], sep=",")
         except DeprecationWarning:
             return None
-    shape = (len(ends), int(commas[0]) + 1)
-    return numbers.reshape(shape) if len(numbers) == shape[0] * shape[1] else None
+
+
+def _parse_large(payload: bytes, columns: int) -> Matrix | None:
+    """In a tenth of the time, after a tenth of a second for the import of Polars."""
+    import polars
+
+    try:
+        rows = polars.read_csv(
+            payload, has_header=False, schema={str(n): polars.Float64 for n in range(columns)}
+        )
+    except polars.exceptions.PolarsError:
+        return None
+    return rows.to_numpy()
+
+
+def _texts(predictions: Matrix) -> list[str]:
+    """What `str` makes of each, in a fifth of the time. Small ones and NaN Polars writes otherwise."""
+    import numpy
+    import polars
+
+    if predictions.ndim > 1:
+        return list(map(str, predictions.tolist()))
+    texts: list[str] = polars.Series(predictions.astype(float)).cast(polars.String).to_list()
+    for index in numpy.flatnonzero(~(numpy.abs(predictions) >= SHORT_FORM)):
+        texts[index] = str(float(predictions[index]))
+    return texts
 
 
 def _load(path: Path) -> Any:

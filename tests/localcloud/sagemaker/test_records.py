@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from localcloud.sagemaker.records import (
@@ -49,6 +51,26 @@ def test_what_is_no_index_is_no_filter_of_csv(path: str) -> None:
 def test_a_filter_of_columns_that_are_not_there_is_an_error(path: str) -> None:
     with pytest.raises(BadRecords, match="a row of 4 columns does not have"):
         parse_filter(path)(ROW)
+
+
+@pytest.mark.parametrize(
+    "path", ["$", "$[0]", "$[0,-1]", "$[1:]", "$[2:]", "$[3:]", "$[:-1]", "$[-2:]", "$[0:]"]
+)
+@pytest.mark.parametrize("lines", [["a,b,c,d", ",,,", "1,2,3,4"], ["a", "b,c"], ["a,b"], []])
+def test_lines_are_filtered_as_their_fields_are(path: str, lines: list[str]) -> None:
+    wanted = parse_filter(path)
+
+    def one_by_one() -> list[str]:
+        return [",".join(wanted(line.split(","))) for line in lines]
+
+    assert outcome(lambda: wanted.of_lines(lines)) == outcome(one_by_one)
+
+
+def outcome(work: Callable[[], list[str]]) -> list[str] | str:
+    try:
+        return work()
+    except BadRecords as error:
+        return str(error)
 
 
 def chunked(data: bytes, size: int) -> list[bytes]:

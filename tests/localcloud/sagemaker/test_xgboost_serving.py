@@ -10,6 +10,7 @@ import numpy
 import pytest
 import xgboost
 
+from localcloud.sagemaker import xgboost_serving
 from localcloud.sagemaker.xgboost_serving import InvocationFailed, ModelUnusable, Scorer, read_csv
 
 CSV = ("text/csv", "text/csv")
@@ -84,6 +85,48 @@ def test_what_is_read_the_fast_way_is_what_the_image_reads() -> None:
         if "," in text:
             assert numpy.array_equal(read, expected, equal_nan=True), text
     assert compared > 500
+
+
+def test_what_is_read_of_a_large_payload_is_what_is_read_of_a_small_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    draw = random.Random(2)  # noqa: S311 - rows, not secrets
+    texts = ["".join(draw.choices("011.,,-+eE\n", k=draw.randint(1, 9))) for _ in range(3000)]
+    texts += ["1,2.5e-3,\n+3,-.5,4.\n,,\n", "0.1,1e5\n1E-300,123456789012345678901234567890", "1,2\n\n3,4"]
+
+    def outcomes() -> list[str]:
+        return [outcome_of_reading(text) for text in texts]
+
+    small = outcomes()
+    monkeypatch.setattr(xgboost_serving, "LARGE", 0)
+    assert outcomes() == small
+    assert sum("nan" in found for found in small) > 300
+
+
+def outcome_of_reading(text: str) -> str:
+    try:
+        return str(read_csv(text.encode()).tolist())
+    except InvocationFailed as error:
+        return str(error)
+
+
+def test_scores_of_a_large_payload_are_written_as_those_of_a_small_one(
+    scorer: Scorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = numpy.concatenate(
+        [
+            10 ** numpy.linspace(-12, 17, 2000),
+            -(10 ** numpy.linspace(-12, 17, 200)),
+            [0, numpy.nan, numpy.inf],
+        ]
+    )
+    monkeypatch.setattr(scorer, "predict", lambda _features: scores)
+    for kind in (numpy.float32, numpy.float64):
+        scores = scores.astype(kind)
+        small = scorer.invoke(b"1,2,3\n", *CSV)
+        with monkeypatch.context() as patched:
+            patched.setattr(xgboost_serving, "LARGE", 0)
+            assert scorer.invoke(b"1,2,3\n", *CSV) == small
 
 
 @pytest.mark.parametrize(
