@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 AUTHORING := .venv-authoring
+BENCH := .venv-bench
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header
 
@@ -52,8 +53,14 @@ $(VENV)/.spark-ready: $(VENV)/.ready requirements/spark.txt
 	@$(PIP) install --require-hashes --no-build-isolation -r requirements/spark.txt
 	@touch $@
 
-bench: setup ## measure what users wait for; writes docs/performance.md
+bench: setup $(BENCH)/.ready ## measure what users wait for; writes docs/performance.md
 	@$(BIN)/python -m benchmarks
+
+$(BENCH)/.ready: requirements/bench.txt
+	@echo "Setting up $(BENCH): DuckDB to compare with, matplotlib for the plot"
+	@test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
+	@$(BENCH)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/bench.txt
+	@touch $@
 
 SFN_LOCAL_PORT ?= 8083
 test-sfn-local: setup ## the state machine scenarios on AWS's own engine, where Docker runs
@@ -78,7 +85,7 @@ notebooks: setup ## write the workshop's notebook again, after a change in its s
 
 lock: setup ## resolve requirements/*.in again
 	$(PIP) install uv
-	cd requirements && for file in local dev authoring spark; do ../$(LOCK) $$file.in -o $$file.txt; done
+	cd requirements && for file in local dev authoring spark bench; do ../$(LOCK) $$file.in -o $$file.txt; done
 	cd requirements && for file in authoring-nodeps dataset; do ../$(LOCK) --no-deps $$file.in -o $$file.txt; done
 
 format: setup ## apply the formatter and the safe fixes
@@ -86,4 +93,4 @@ format: setup ## apply the formatter and the safe fixes
 	$(BIN)/ruff format .
 
 clean: ## remove what set-up and runs made
-	rm -rf $(VENV) .venv-authoring .localcloud build .cache
+	rm -rf $(VENV) $(AUTHORING) $(BENCH) .localcloud build .cache

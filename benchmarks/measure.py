@@ -7,11 +7,14 @@ import platform
 import statistics
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+SAMPLE_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,24 @@ class Pairs:
 
 
 @dataclass(frozen=True)
+class Target:
+    """What a ratio should be: at most, or at least so much. With neither it is only shown."""
+
+    most: float | None = None
+    least: float | None = None
+
+    def __str__(self) -> str:
+        if self.most is not None:
+            return f"≤ {self.most:g} x"
+        return "shown" if self.least is None else f"≥ {self.least:g} x"
+
+    def met(self, ratio: float) -> bool | None:
+        if self.most is not None:
+            return ratio <= self.most
+        return None if self.least is None else ratio >= self.least
+
+
+@dataclass(frozen=True)
 class Row:
     """A line of the table. `figure` and `target` as a reader sees them, `raw` what they come from."""
 
@@ -46,16 +67,14 @@ class Row:
     raw: dict[str, Any]
 
     @classmethod
-    def of_pairs(cls, what: str, against: str, pairs: Pairs, most: float | None, unit: str = "s") -> Row:
-        """`most` is the largest ratio that meets the target."""
+    def of_pairs(cls, what: str, against: str, pairs: Pairs, target: Target, unit: str = "s") -> Row:
         ratio = statistics.median(pairs.ratios)
         ours, theirs = statistics.median(pairs.ours), statistics.median(pairs.against)
         figure = (
             f"**{ratio:.2f} x** ({min(pairs.ratios):.2f} to {max(pairs.ratios):.2f});"
-            f" {ours:.3g} against {theirs:.3g} {unit}"
+            f" {_short(ours)} against {_short(theirs)} {unit}"
         )
-        target = "shown" if most is None else f"≤ {most:g} x"
-        return cls(what, against, figure, target, None if most is None else ratio <= most, asdict(pairs))
+        return cls(what, against, figure, str(target), target.met(ratio), asdict(pairs))
 
     @classmethod
     def of_times(cls, what: str, seconds: Sequence[float]) -> Row:
@@ -63,6 +82,11 @@ class Row:
         middle, high = statistics.median(seconds), percentile(seconds, 0.99)
         figure = f"median **{middle * 1000:.2f} ms**, p99 {high * 1000:.2f} ms ({len(seconds)} times)"
         return cls(what, "-", figure, "shown", None, {"seconds": list(seconds)})
+
+
+def _short(value: float) -> str:
+    """Three digits, without an exponent."""
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}".replace(",", " ")
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -103,6 +127,45 @@ def run(argv: Sequence[str], env: Mapping[str, str], cwd: Path) -> Usage:
         raise RuntimeError(f"{' '.join(argv)} exited with {ended.returncode}:\n{ended.stdout}")
     seconds, mebibytes = ended.stdout.splitlines()[-1].split()
     return Usage(float(seconds), float(mebibytes))
+
+
+class PeakMemory:
+    """The largest peak among the processes that start below `pid` meanwhile; `mebibytes` at the end."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid, self._ended = pid, threading.Event()
+        self._before = set(_below(pid))
+        self.mebibytes = 0.0
+
+    def __enter__(self) -> PeakMemory:
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(SAMPLE_SECONDS):
+            self.look()
+
+    def look(self) -> None:
+        for pid in set(_below(self._pid)) - self._before:
+            self.mebibytes = max(self.mebibytes, _peak(pid))
+
+
+def _below(pid: int) -> Iterator[int]:
+    """The children of a process, theirs, and so on."""
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, _read(str(task)).split()):
+            yield child
+            yield from _below(child)
+
+
+def _peak(pid: int) -> float:
+    lines = _read(f"/proc/{pid}/status").splitlines()
+    return max((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), default=0.0)
 
 
 def machine() -> str:

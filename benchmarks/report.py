@@ -13,6 +13,12 @@ BEGIN, END = "<!-- begin: written by `make bench` -->", "<!-- end -->"
 MARKS = {True: "met", False: "**not met**", None: ""}
 
 
+def standing(document: Path) -> tuple[list[Row], str]:
+    """The rows that a document has, and the machine they came from."""
+    stands = json.loads(document.with_suffix(".json").read_text(encoding="utf-8"))
+    return [Row(**row) for row in stands["rows"]], stands["machine"]
+
+
 def write(document: Path, rows: Sequence[Row], machine: str) -> None:
     """Raises `ValueError` when the document has lost its marks."""
     text = document.read_text(encoding="utf-8")
