@@ -1,13 +1,8 @@
 # What rules and schedules call, nobody waits for: Lambda tries it twice more and then sets it aside, with the event
 # and the error. The target's own dead letter queue is for events that Lambda would not take.
 
-locals {
-  callers    = concat(values(local.rules), values(local.schedules))
-  unattended = toset([for caller in local.callers : caller.function if can(caller.function)])
-}
-
 resource "aws_lambda_function_event_invoke_config" "this" {
-  for_each = local.unattended
+  for_each = local.alone
 
   function_name                = local.function_arns[each.key]
   maximum_event_age_in_seconds = 21600 # AWS's own default; left unsaid, every plan would want to change it
