@@ -40,6 +40,11 @@ READING = {
     "columnNameOfCorruptRecord": WHOLE_RECORD,
     "columnPruning": False,  # a parser that skips fields does not count them
 }
+# Spark would copy every rule into the scan of each file, and plan and compile a hundred files for minutes.
+RULES_STAY_ABOVE_SCANS = ",".join(
+    f"org.apache.spark.sql.catalyst.optimizer.{rule}"
+    for rule in ("PushProjectionThroughUnion", "PushDownPredicates")
+)
 # One machine: no page to look at, nobody to listen to, no more to say than what went wrong.
 OWN_JVM = {
     "spark.master": "local[*]",
@@ -60,6 +65,7 @@ def start_spark_engine(environment: Mapping[str, str], s3: Any) -> SparkEngine:
     """
     session = _session(environment)
     session.conf.set("spark.sql.caseSensitive", "true")  # a header may have both Cabin and cabin
+    session.conf.set("spark.sql.optimizer.excludedRules", RULES_STAY_ABOVE_SCANS)
     print(f"prepare: Spark {session.version}, master {session.sparkContext.master}", flush=True)
     return SparkEngine(session, s3, files_for(session.sparkContext.master, s3))
 
