@@ -98,7 +98,7 @@ def _jobs_can_be_described(cli: Aws, steps: dict[str, Any]) -> None:
         "logs", "filter-log-events", "--log-group-name", "/aws/sagemaker/TrainingJobs",
         "--log-stream-name-prefix", training,
     )  # fmt: skip
-    assert events["events"]
+    assert {event["logStreamName"].startswith(training) for event in events["events"]} == {True}
 
 
 def _pipeline_ended(project: Any, arn: str) -> None:

@@ -140,6 +140,14 @@ def test_logs_append_lines_in_one_place() -> None:
     assert parameters(cloudwatch_logs._append_log_events) == ["stream", "events"]
 
 
+def test_logs_search_the_streams_that_are_named() -> None:
+    from ministack.services import cloudwatch_logs
+
+    assert parameters(cloudwatch_logs._filter_log_events) == ["data"]
+    assert parameters(cloudwatch_logs._resolve_log_group_name) == ["data"]
+    assert "logStreamNamePrefix" not in inspect.getsource(cloudwatch_logs._filter_log_events)
+
+
 def test_logs_and_sts_take_what_jobs_write_and_assume() -> None:
     from ministack.services import cloudwatch_logs, sts
 
