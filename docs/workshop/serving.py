@@ -28,7 +28,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from botocore.exceptions import ClientError
-from sagemaker.core.resources import Endpoint, EndpointConfig, Model, ModelPackage
+from sagemaker.core.resources import Endpoint, EndpointConfig, Model, ModelPackage, ModelPackageGroup
+from sagemaker.core.resources import Tag as FoundTag
 from sagemaker.core.shapes import (
     Alarm,
     AutoRollbackConfig,
@@ -40,6 +41,7 @@ from sagemaker.core.shapes import (
     DataCaptureConfig,
     DeploymentConfig,
     ProductionVariant,
+    Tag,
     TrafficRoutingConfig,
 )
 
@@ -68,7 +70,8 @@ print(f"{cloud.label} · sagemaker {version('sagemaker')}")
 # ## What is deployed, and where
 #
 # Both endpoints have fixed names, because callers know them. Prod moves in two steps, a canary and then the
-# rest, and two alarms take it back; every request to it is captured.
+# rest, and two alarms take it back; every request to it is captured. All that is made bears the tags of the
+# model group, by which costs are counted.
 
 # %%
 STAGING, PROD = names.endpoint("staging"), names.endpoint("prod")
@@ -77,6 +80,11 @@ CANARY_PERCENT, BAKE_SECONDS = 10, 60
 MODEL_ROLE = names.role_arn("model")
 WAIT = {"poll": max(1, round(cloud.poll_seconds)), "timeout": 3600}  # seconds, which the SDK takes whole
 
+GROUP = ModelPackageGroup.get(names["model_package_group"], **here)
+TAGS = [  # `Tag` is two classes in the SDK: one is read, the other is sent
+    Tag(key=each.key, value=each.value)
+    for each in FoundTag.get_all(resource_arn=GROUP.model_package_group_arn, **here)
+]
 CAPTURE = DataCaptureConfig(
     enable_capture=True,
     initial_sampling_percentage=100,
@@ -254,7 +262,7 @@ def deploy(name: str, deployment: str, **of_config: object) -> Endpoint:
 
 def request(name: str, deployment: str, **of_config: object) -> Endpoint:
     container = ContainerDefinition(model_package_name=package.model_package_arn)
-    Model.create(deployment, primary_container=container, execution_role_arn=MODEL_ROLE, **here)
+    Model.create(deployment, primary_container=container, execution_role_arn=MODEL_ROLE, tags=TAGS, **here)
     variant = ProductionVariant(
         variant_name=VARIANT,  # blue/green refuses another name than before
         model_name=deployment,
@@ -262,10 +270,10 @@ def request(name: str, deployment: str, **of_config: object) -> Endpoint:
         initial_instance_count=INSTANCE_COUNT,
         initial_variant_weight=1.0,
     )
-    EndpointConfig.create(deployment, production_variants=[variant], **of_config, **here)
+    EndpointConfig.create(deployment, production_variants=[variant], tags=TAGS, **of_config, **here)
     endpoint = find(name)
     if endpoint is None:
-        return Endpoint.create(name, endpoint_config_name=deployment, **here)
+        return Endpoint.create(name, endpoint_config_name=deployment, tags=TAGS, **here)
     endpoint.endpoint_config_name = deployment  # `update` has no argument for it: it sends the attribute
     return endpoint.update(deployment_config=GUARDRAILS)
 

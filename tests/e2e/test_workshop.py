@@ -171,6 +171,14 @@ def test_nothing_else_is_left(workshop: Workshop, served: Any) -> None:
     assert workshop.standing() == [PROD, config, config]
 
 
+def test_all_that_is_made_bears_the_tags_that_costs_are_counted_by(workshop: Workshop, served: Any) -> None:
+    sagemaker, names = workshop.project.aws("sagemaker"), workshop.project.names
+    config = workshop.prod().config
+    for resource in (f"endpoint/{PROD}", f"endpoint-config/{config}", f"model/{config}"):
+        found = sagemaker.list_tags(ResourceArn=names.arn("sagemaker", resource))["Tags"]
+        assert {tag["Key"]: tag["Value"] for tag in found} == names.tags()
+
+
 def test_the_approval_starts_no_promotion_beside_the_cells(workshop: Workshop, served: Any) -> None:
     assert workshop.promotions() == []
 
