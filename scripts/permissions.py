@@ -115,6 +115,16 @@ def _policies(iam: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for role in (found["RoleName"] for found in page["Roles"]):
             for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]:
                 yield role, iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+            for policy in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+                yield role, _default_version(iam, policy["PolicyArn"])
+
+
+def _default_version(iam: Any, arn: str) -> Mapping[str, Any]:
+    version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    document: Mapping[str, Any] = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"][
+        "Document"
+    ]
+    return document
 
 
 def unproven(names: Names, root: Path = ROOT) -> dict[Statement, str]:
@@ -132,6 +142,10 @@ Reasons = tuple[str, Mapping[str, str]]
 def _roles(root: Path) -> Iterator[Reasons]:
     for path in sorted((root / "iam").glob("*.json")):
         yield path.stem, _read(path).get("unproven", {})
+    of_ci = {path.stem: _read(path).get("unproven", {}) for path in (root / "iam/ci").glob("*.json")}
+    looking = of_ci.get("plan", {})
+    yield "ci_plan", looking
+    yield "ci_deploy", {**looking, **of_ci.get("deploy", {})}  # who deploys may also do what who plans may
 
 
 def _functions(root: Path) -> Iterator[Reasons]:

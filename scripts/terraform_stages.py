@@ -2,12 +2,18 @@
 
 CI and `tests/terraform` run it, and so may a person who wants every stage rather than one:
 
-    python -m scripts.terraform_stages plan|apply|destroy --environment dev --owner TEAM --cost-center CENTER
+    python -m scripts.terraform_stages bootstrap|plan|apply|deploy|destroy --environment dev --owner TEAM …
+
+    bootstrap   once: the stages that limit CI, with their states in the bucket that the first of them makes
+    plan        what an apply would change
+    apply       every stage, by a person who may
+    deploy      the stages that CI may apply; refuses when one that limits CI has changed
+    destroy     every stage
 
 A stage says in its variables.tf what it takes from which earlier stage ("From 00_foundations: …"); an output
 of that name there becomes its value here. Stages that take nothing from each other run at the same time. All
 work happens in a copy of the files, so that what a stage reads cannot change between its plan and its apply.
-No plan is applied that holds a resource without the five tags.
+States are in the state bucket. No plan is applied that holds a resource without the five tags.
 """
 
 from __future__ import annotations
@@ -27,17 +33,25 @@ from pathlib import Path
 from typing import Any
 
 from ops import bundles
-from ops.names import ROOT, Names
+from ops.names import ROOT, Names, project_file
+from scripts.plan_report import changes, plan_report
 from scripts.terraform_mirror import provider_settings
 from scripts.terraform_tags import untagged
 
 READ_BY_STAGES = (*bundles.SHIPPED, "events", "iam", "statemachines", "terraform")
+FOUNDATIONS = "00_foundations"
+GUARDS = (FOUNDATIONS, "05_cicd")
+"""The stages that limit CI: the boundary of the roles it makes, and its own rights. A person applies them."""
 _INPUT = re.compile(r'variable "(\w+)" \{\n  description = "From (\w+): ')
 _VARIABLE = re.compile(r'^variable "(\w+)" \{$', re.MULTILINE)
 
 
 class StageFailed(Exception):
     """Terraform refused; the message holds the stage, the command and what it said."""
+
+
+class GuardsChanged(Exception):
+    """A stage that limits CI would change, which CI must not do; the message names what."""
 
 
 class Untagged(Exception):
@@ -77,11 +91,14 @@ class Runner:
     work: Path
     variables: Mapping[str, Any]
     environment: Mapping[str, str] = field(default_factory=dict)
+    state_bucket: str | None = None
+    """Bucket of the states, each under its stage's name. None: beside the stages, in the work folder."""
     seconds: dict[tuple[str, str], float] = field(default_factory=dict)
     """How long each (stage, command) took."""
     created: dict[str, int] = field(default_factory=dict)
     """How many resources each applied stage has."""
     _outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _valid: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.stages = read_stages(self.work / "terraform")
@@ -93,20 +110,42 @@ class Runner:
             **self.environment,
         }
 
+    def bootstrap(self) -> None:
+        """Applies the stages that limit CI. The first makes the state bucket, and its state moves there."""
+        bucket, self.state_bucket = self.state_bucket, None
+        self._in_order(self._apply_stage, _takes_from, (FOUNDATIONS,))
+        self.state_bucket = bucket
+        self._move_state(self._stage(FOUNDATIONS))
+        self._in_order(self._apply_stage, _among(_takes_from, GUARDS[1:]), GUARDS[1:])
+
     def apply(self) -> None:
         """Applies every stage, each as soon as those it takes something from are there."""
-        self._in_order(self._apply_stage, lambda stage: set(stage.inputs.values()))
+        self._in_order(self._apply_stage, _takes_from)
 
-    def plan(self) -> dict[str, Any]:
-        """What an apply would change now, in Terraform's JSON form of a plan, by stage that would change."""
+    def deploy(self) -> None:
+        """Applies what CI may. Raises `GuardsChanged` when a stage that limits it is not as its files say."""
+        changed = {stage: changes(plan) for stage, plan in self.plan(GUARDS).items()}
+        if told := [f"{stage}: {address}" for stage, found in changed.items() for address in found]:
+            raise GuardsChanged(
+                f"Nothing is applied: {', '.join(told)} would change, and these stages limit what CI may do. "
+                "A person applies them first: `python -m scripts.terraform_stages apply …`."
+            )
+        others = tuple(stage.name for stage in self.stages if stage.name not in GUARDS)
+        self._in_order(self._apply_stage, _among(_takes_from, others), others)
+
+    def plan(self, names: Sequence[str] = ()) -> dict[str, Any]:
+        """What an apply would change now, in Terraform's JSON form of a plan, by stage that would change.
+
+        Of the named stages, or of all. Writes nothing, no lock either.
+        """
         plans: dict[str, Any] = {}
 
         def plan_stage(stage: Stage) -> None:
-            if plan := self._plan_stage(stage):
+            if plan := self._plan_stage(stage, "-lock=false"):
                 plans[stage.name] = plan
 
-        self._in_order(plan_stage, lambda _stage: set())  # earlier stages are applied already
-        return plans
+        self._in_order(plan_stage, lambda _stage: set(), names)  # earlier stages are applied already
+        return dict(sorted(plans.items()))
 
     def destroy(self) -> None:
         """Destroys every stage, each after those that take something from it."""
@@ -118,7 +157,7 @@ class Runner:
 
     def validate(self) -> None:
         """Lets Terraform check every stage's own files."""
-        self._in_order(lambda _stage: None, lambda _stage: set())
+        self._in_order(lambda _stage: None, lambda _stage: set())  # which preparing them does
 
     def outputs(self, stage: str) -> dict[str, Any]:
         """Outputs of an applied stage."""
@@ -140,20 +179,39 @@ class Runner:
         self._outputs.pop(stage.name, None)
         self.created[stage.name] = sum(change["mode"] == "managed" for change in plan["resource_changes"])
 
-    def _plan_stage(self, stage: Stage) -> Any:
+    def _plan_stage(self, stage: Stage, *options: str) -> Any:
         """The plan in its JSON form, which costs seconds to get; None where it changes nothing."""
         self._write_values(stage)
-        if "No changes." in self._terraform(stage, "plan", "-input=false", "-out=plan.bin"):
+        if "No changes." in self._terraform(stage, "plan", "-input=false", "-out=plan.bin", *options):
             return None
         return json.loads(self._terraform(stage, "show", "-json", "plan.bin"))
 
     def _prepare(self, stage: Stage) -> None:
         """Once for each stage, and before it waits for others: their waiting costs nothing then."""
         if not (stage.folder / ".terraform").exists():
+            self._write_backend(stage)
             self._terraform(stage, "init", "-input=false")
+        if stage.name not in self._valid:
             self._terraform(stage, "validate")
+            self._valid.add(stage.name)
+
+    def _move_state(self, stage: Stage) -> None:
+        """To where `state_bucket` says, from where it is."""
+        self._write_backend(stage)
+        self._terraform(stage, "init", "-input=false", "-migrate-state", "-force-copy")
+
+    def _write_backend(self, stage: Stage) -> None:
+        backend = stage.folder / "backend.tf"
+        if self.state_bucket:
+            region = str(project_file()["region"])
+            backend.write_text(_BACKEND.format(bucket=self.state_bucket, stage=stage.name, region=region))
+        else:
+            backend.unlink(missing_ok=True)
 
     def _destroy_stage(self, stage: Stage) -> None:
+        if stage.name == FOUNDATIONS and self.state_bucket:
+            self.state_bucket = None  # the bucket goes away, so its own state cannot be in it
+            self._move_state(stage)
         self._terraform(stage, "destroy", "-input=false", "-auto-approve")
         self._outputs.pop(stage.name, None)
 
@@ -161,6 +219,10 @@ class Runner:
         """stage.auto.tfvars.json: the operator's values and the outputs of earlier stages."""
         given = {name: value for name, value in self.variables.items() if name in stage.variables}
         known = {source: self.outputs(source) for source in sorted(set(stage.inputs.values()))}
+        if missing := [
+            f"{source}.{name}" for name, source in stage.inputs.items() if name not in known[source]
+        ]:
+            raise StageFailed(f"{stage.name} needs {', '.join(missing)}: apply that stage first.")
         taken = {name: known[source][name] for name, source in stage.inputs.items()}
         (stage.folder / "stage.auto.tfvars.json").write_text(json.dumps(given | taken), encoding="utf-8")
 
@@ -181,8 +243,11 @@ class Runner:
             raise StageFailed(f"terraform {command} in {stage.name} failed:\n{said}")
         return done.stdout
 
-    def _in_order(self, work: Callable[[Stage], None], after: Callable[[Stage], set[str]]) -> None:
-        """Does the work of every stage at once, each waiting for the stages it comes after."""
+    def _in_order(
+        self, work: Callable[[Stage], None], after: Callable[[Stage], set[str]], names: Sequence[str] = ()
+    ) -> None:
+        """Does the work of the named stages (none: all) at once, each waiting for those it comes after."""
+        chosen = [stage for stage in self.stages if not names or stage.name in names]
         begun: dict[str, Future[None]] = {}
 
         def run(stage: Stage) -> None:
@@ -191,11 +256,33 @@ class Runner:
                 begun[name].result()
             work(stage)
 
-        with ThreadPoolExecutor(len(self.stages)) as pool:
-            for stage in _sorted(self.stages, after):
+        with ThreadPoolExecutor(len(chosen)) as pool:
+            for stage in _sorted(chosen, after):
                 begun[stage.name] = pool.submit(run, stage)
         for done in begun.values():
             done.result()
+
+
+_BACKEND = """\
+terraform {{
+  backend "s3" {{
+    bucket       = "{bucket}"
+    key          = "{stage}.tfstate"
+    region       = "{region}"
+    encrypt      = true
+    use_lockfile = true
+  }}
+}}
+"""
+
+
+def _takes_from(stage: Stage) -> set[str]:
+    return set(stage.inputs.values())
+
+
+def _among(after: Callable[[Stage], set[str]], names: Sequence[str]) -> Callable[[Stage], set[str]]:
+    """The same order among the named stages: the others are there already."""
+    return lambda stage: after(stage) & set(names)
 
 
 def _sorted(stages: Sequence[Stage], after: Callable[[Stage], set[str]]) -> Iterator[Stage]:
@@ -210,16 +297,6 @@ def _sorted(stages: Sequence[Stage], after: Callable[[Stage], set[str]]) -> Iter
         yield from ready
         placed |= {stage.name for stage in ready}
         waiting = [stage for stage in waiting if stage.name not in placed]
-
-
-def changes(plan: Mapping[str, Any]) -> dict[str, str]:
-    """What an apply of the plan would do, by address: "create", "update", "delete" or "delete, create"."""
-    found = {
-        change["address"]: change["change"]["actions"]
-        for change in plan.get("resource_changes", [])
-        if change["mode"] == "managed"
-    }
-    return {address: ", ".join(actions) for address, actions in found.items() if actions != ["no-op"]}
 
 
 def copy_files(work: Path, root: Path = ROOT) -> Path:
@@ -263,14 +340,17 @@ def point_to(endpoint_url: str, work: Path) -> dict[str, str]:
     }
 
 
-def operator_variables(work: Path, names: Names, owner: str, cost_center: str) -> dict[str, Any]:
-    """Values of the variables that no stage gives: who, what for, and which code."""
+def operator_variables(
+    work: Path, names: Names, owner: str, cost_center: str, github_repository: str
+) -> dict[str, Any]:
+    """Values of the variables that no stage gives: who, what for, which code, and who deploys it."""
     version = bundles.write_archives(work / "build", work)
     bundle = f"s3://{names['data_bucket']}/pipeline/code/{version}/pipeline_code.tar.gz"
     return {
         "environment": names.env,
         "owner": owner,
         "cost_center": cost_center,
+        "github_repository": github_repository,
         "code_version": version,
         "code_bundle_uri": bundle,
     }
@@ -279,20 +359,24 @@ def operator_variables(work: Path, names: Names, owner: str, cost_center: str) -
 def main(argv: Sequence[str] | None = None) -> None:
     """The command: works in build/terraform on the account of the environment's AWS credentials."""
     parser = argparse.ArgumentParser("python -m scripts.terraform_stages", description=main.__doc__)
-    parser.add_argument("command", choices=("plan", "apply", "destroy"))
-    for option in ("--environment", "--owner", "--cost-center", "--account-id"):
+    parser.add_argument("command", choices=("bootstrap", "plan", "apply", "deploy", "destroy"))
+    for option in ("--environment", "--owner", "--cost-center", "--github-repository", "--account-id"):
         parser.add_argument(option, required=True)
+    parser.add_argument("--report", type=Path, help="file for the plan in Markdown")
     chosen = parser.parse_args(argv)
-    work = copy_files(ROOT / "build/terraform")
+    work = copy_files(ROOT / "build/terraform" / chosen.environment)
     names = Names(chosen.environment, chosen.account_id)
-    runner = Runner(work, operator_variables(work, names, chosen.owner, chosen.cost_center))
+    values = operator_variables(work, names, chosen.owner, chosen.cost_center, chosen.github_repository)
+    runner = Runner(work, values, state_bucket=names["state_bucket"])
     try:
-        result = getattr(runner, chosen.command)()
-    except (StageFailed, Untagged) as error:
+        plans = getattr(runner, chosen.command)()
+    except (StageFailed, GuardsChanged, Untagged) as error:
         sys.exit(str(error))
-    for stage, plan in (result or {}).items():
-        for address, actions in changes(plan).items():
-            print(stage, actions, address)  # noqa: T201 - a command prints
+    if plans is not None:
+        text = plan_report(plans, chosen.environment)
+        print(text)
+        if chosen.report:
+            chosen.report.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,8 +13,10 @@ module "project" {
 locals {
   buckets = {
     data  = { name = module.project.names.data_bucket, force_destroy = var.destroy_data }
-    state = { name = "${module.project.names.data_bucket}-terraform", force_destroy = false }
+    state = { name = module.project.names.state_bucket, force_destroy = var.destroy_data }
   }
+
+  boundary = jsondecode(templatefile("${module.project.root}/iam/ci/boundary.json", module.project.values))
 
   # Which requests the buckets refuse, whoever makes them.
   insecure = { Bool = { "aws:SecureTransport" = "false" } }

@@ -1,3 +1,8 @@
+output "boundary_arn" {
+  description = "Policy that bounds every role of later stages."
+  value       = aws_iam_policy.boundary.arn
+}
+
 output "data_bucket_name" {
   description = "Bucket of everything that runs read and write."
   value       = aws_s3_bucket.this["data"].id

@@ -21,7 +21,7 @@ variable "cost_center" {
 }
 
 variable "destroy_data" {
-  description = "Whether `terraform destroy` may delete the data bucket with everything in it."
+  description = "Whether `terraform destroy` may delete the buckets with everything in them: data, and the stages' states."
   type        = bool
   default     = false
 }

@@ -2,6 +2,7 @@
 module "roles" {
   source = "../modules/roles"
 
+  boundary_arn = var.boundary_arn
   name_pattern = module.project.names.role
   documents = {
     for role in ["model", "pipeline"] : role => templatefile("${local.root}/iam/${role}.json", local.values)

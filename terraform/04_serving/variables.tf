@@ -48,6 +48,11 @@ variable "powertools_layer_arn" {
 
 # ---- From earlier stages ----
 
+variable "boundary_arn" {
+  description = "From 00_foundations: policy that bounds every role."
+  type        = string
+}
+
 variable "data_bucket_name" {
   description = "From 00_foundations: bucket of everything that runs read and write."
   type        = string

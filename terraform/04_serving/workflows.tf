@@ -2,6 +2,7 @@
 module "workflows" {
   source = "../modules/workflows"
 
+  boundary_arn         = var.boundary_arn
   bucket               = var.data_bucket_name
   camel_values         = module.project.camel_values
   function_names       = local.function_names

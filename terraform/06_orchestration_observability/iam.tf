@@ -3,6 +3,7 @@
 module "roles" {
   source = "../modules/roles"
 
+  boundary_arn = var.boundary_arn
   name_pattern = local.names.role
   documents = {
     for file in setunion(["monitor.json", "operator.json", "scheduler.json"], fileset("${local.root}/iam", "*_rule.json")) :

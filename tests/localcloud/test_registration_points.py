@@ -171,6 +171,19 @@ def test_iam_judges_by_functions_that_are_wrapped() -> None:
     assert parameters(iam_actions.extract_resource_arn) == request
 
 
+def test_iam_tells_a_request_apart_in_functions_that_are_wrapped() -> None:
+    from ministack.core import iam_actions
+    from ministack.services import iam, sts
+
+    request = ["service", "method", "path", "headers", "body", "query_params"]
+    assert parameters(iam_actions.extract_iam_action) == request
+    assert parameters(iam_actions.extract_resource_arn) == [*request, "region", "account_id"]
+    assert parameters(iam_actions.request_tag_context) == ["service", "iam_action", "body", "params"]
+    assert parameters(sts._web_identity_principal) == ["token", "provider_id", "role_arn"]
+    assert parameters(iam._p) == ["params", "key", "default"]
+    assert hasattr(iam._roles, "get_scoped")
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

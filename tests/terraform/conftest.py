@@ -1,4 +1,7 @@
-"""Every Terraform stage, applied once to a fresh local cloud that enforces IAM.
+"""Every Terraform stage, applied once to a fresh local cloud that enforces IAM: as a person and CI would.
+
+The stages that limit CI are applied by the account's owner, all others by CI's deploy role, which a token
+like GitHub's gives, so that a permission it lacks stops the apply.
 
 `make test` runs this where terraform is installed. Elsewhere it skips and says so, unless
 TITANIC_REQUIRE_TERRAFORM is set, as .ci/run does: there, not having run is a failure.
@@ -6,6 +9,7 @@ TITANIC_REQUIRE_TERRAFORM is set, as .ci/run does: there, not having run is a fa
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -23,15 +27,17 @@ import pytest
 from localcloud import control
 from ops import dataset, stack, templates
 from ops.names import ROOT, Names
-from ops.target import LOCAL_CREDENTIALS, Choice, Target, open_target
+from ops.target import Choice, Target, open_target
 from scripts import terraform_stages
 
 ACCOUNT_ID = "123456789012"
+KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+REPOSITORY = "octocat-123456/titanic-456789"
 
 
 @dataclass(frozen=True)
 class Applied:
-    """The applied stages: `runner` for Terraform, `aws` for the cloud they are on, whose home is `home`."""
+    """The applied stages: `runner` for Terraform as the account's owner, `aws` for the cloud, its `home`."""
 
     runner: terraform_stages.Runner
     aws: Callable[[str], Any]
@@ -39,6 +45,13 @@ class Applied:
     names: Names
     seconds: float
     wait: Callable[..., dict[str, Any]]
+
+    def as_ci(self, role: str, session: str = "ci", **claims: str) -> terraform_stages.Runner:
+        """The same stages under the rights of CI's role, which a token with these claims gives."""
+        keys = _assume(self.runner, self.aws, role, session, claims)
+        environment = {**self.runner.environment, **keys}
+        variables, bucket = self.runner.variables, self.runner.state_bucket
+        return terraform_stages.Runner(self.runner.work, variables, environment, bucket)
 
     @property
     def bucket(self) -> str:
@@ -51,8 +64,12 @@ class Applied:
     @property
     def target(self) -> Target:
         """The same cloud as the `titanic` command sees it."""
-        url = self.runner.environment["AWS_ENDPOINT_URL"]
-        return open_target(Choice(url, credentials=LOCAL_CREDENTIALS), self.names.env)
+        return self.target_of(self.runner)
+
+    def target_of(self, runner: terraform_stages.Runner) -> Target:
+        """The same under the rights of that runner."""
+        keys = {name.lower(): value for name, value in runner.environment.items() if name in KEYS}
+        return open_target(Choice(runner.environment["AWS_ENDPOINT_URL"], credentials=keys), self.names.env)
 
     def put(self, key: str, body: bytes) -> None:
         self.aws("s3").put_object(Bucket=self.bucket, Key=key, Body=body)
@@ -136,10 +153,16 @@ def applied(
     cloud = control.start(home, port=0, enforce_iam=True)
     try:
         runner, names = _runner(tmp_path_factory.mktemp("stages"), cloud.endpoint_url)
+        aws = clients_of(cloud.endpoint_url)
         started = time.monotonic()
-        runner.apply()
-        seconds = time.monotonic() - started
-        ready = Applied(runner, clients_of(cloud.endpoint_url), home, names, seconds, finish)
+        runner.bootstrap()
+        ci = Applied(runner, aws, home, names, 0, finish).as_ci(
+            "deploy", sub=f"repo:{REPOSITORY}:environment:dev", ref="refs/heads/main"
+        )
+        ci.deploy()
+        runner.seconds.update({key: runner.seconds.get(key, 0) + took for key, took in ci.seconds.items()})
+        runner.created.update(ci.created)
+        ready = Applied(runner, aws, home, names, time.monotonic() - started, finish)
         _publish(ready)
         yield ready
     finally:
@@ -149,11 +172,36 @@ def applied(
 def _runner(work: Path, endpoint_url: str) -> tuple[terraform_stages.Runner, Names]:
     names = Names("dev", ACCOUNT_ID)
     terraform_stages.copy_files(work)
-    variables = terraform_stages.operator_variables(work, names, owner="tests", cost_center="tests")
+    variables = terraform_stages.operator_variables(work, names, "tests", "tests", REPOSITORY)
     # The local cloud publishes no layers, and has no Cost Explorer.
     local = {"destroy_data": True, "powertools_layer_arn": "", "watch_anomalies": False}
     environment = terraform_stages.point_to(endpoint_url, work)
-    return terraform_stages.Runner(work, variables | local, environment), names
+    return terraform_stages.Runner(work, variables | local, environment, names["state_bucket"]), names
+
+
+def _assume(
+    runner: terraform_stages.Runner,
+    aws: Callable[[str], Any],
+    role: str,
+    session: str,
+    claims: dict[str, str],
+) -> dict[str, str]:
+    """Credentials of CI's role as environment variables. Raises `ClientError` when its trust refuses."""
+    token = {"iss": "https://token.actions.githubusercontent.com", "aud": "sts.amazonaws.com", **claims}
+    answer = aws("sts").assume_role_with_web_identity(
+        RoleArn=runner.outputs("05_cicd")[f"{role}_role_arn"],
+        RoleSessionName=session,
+        WebIdentityToken=".".join([_encoded({"alg": "RS256"}), _encoded(token), "unsigned"]),
+    )["Credentials"]
+    return {
+        "AWS_ACCESS_KEY_ID": answer["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": answer["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": answer["SessionToken"],
+    }
+
+
+def _encoded(part: dict[str, str]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
 
 
 def _publish(applied: Applied) -> None:

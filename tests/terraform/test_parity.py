@@ -21,6 +21,7 @@ DIFFERENCES = {
     "code version": "each works it out for itself; what a name says besides it is compared",
     "CodeBundleUri's default": "who starts the pipeline by hand may leave it out; `titanic up` serves "
     "runs of the training machine only, and those name theirs",
+    "roles below /ci/, boundaries": "CI deploys with Terraform only, and only what CI makes needs a limit",
     "budgets and cost anomalies may publish to the topic": "they exist in Terraform only",
     "log groups, metric filters, dashboard, logs and traces of machines": "Terraform only: for who looks",
     "the tags owner and cost_center": "Terraform only: they say who pays it",
@@ -216,6 +217,8 @@ def roles(client: Any) -> Iterator[tuple[str, Inventory]]:
     for page in client.get_paginator("list_roles").paginate():
         for found in page["Roles"]:
             name = found["RoleName"]
+            if found["Path"] == "/ci/":
+                continue
             policies = client.list_role_policies(RoleName=name)["PolicyNames"]
             yield (
                 name,

@@ -34,6 +34,8 @@ def _left(aws: Callable[[str], Any]) -> list[str]:
     return [
         *[bucket["Name"] for bucket in listed],
         *[role["RoleName"] for role in aws("iam").list_roles()["Roles"]],
+        *[policy["Arn"] for policy in aws("iam").list_policies(Scope="Local")["Policies"]],
+        *[found["Arn"] for found in aws("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]],
         *[function["FunctionName"] for function in aws("lambda").list_functions()["Functions"]],
         *[machine["name"] for machine in aws("stepfunctions").list_state_machines()["stateMachines"]],
         *[job["Name"] for job in aws("glue").get_jobs()["Jobs"]],

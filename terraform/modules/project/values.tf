@@ -22,6 +22,7 @@ locals {
     env                      = var.environment
     region                   = local.region
     account_id               = var.account_id
+    catalog_database         = replace("${local.project}-${var.environment}", "-", "_")
     endpoint_name_prefix     = format(local.names.endpoint, "")
     model_package_group_name = local.chosen.model_package_group
     pipeline_arn             = "${local.arn_prefix.sagemaker}:pipeline/${local.chosen.pipeline}"

@@ -20,9 +20,10 @@ locals {
 resource "aws_iam_role" "this" {
   for_each = local.roles
 
-  name               = format(var.name_pattern, replace(each.key, "_", "-"))
-  description        = each.value.description
-  assume_role_policy = jsonencode({ Version = "2012-10-17", Statement = local.trust[each.key] })
+  name                 = format(var.name_pattern, replace(each.key, "_", "-"))
+  description          = each.value.description
+  permissions_boundary = var.boundary_arn
+  assume_role_policy   = jsonencode({ Version = "2012-10-17", Statement = local.trust[each.key] })
 }
 
 resource "aws_iam_role_policy" "this" {

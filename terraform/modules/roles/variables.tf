@@ -1,3 +1,8 @@
+variable "boundary_arn" {
+  description = "Policy that says the most these roles can do, whatever their own says."
+  type        = string
+}
+
 variable "documents" {
   description = "Rendered JSON documents of the form of iam/*.json (description, assumed_by, source_account, statements), by role."
   type        = map(string)

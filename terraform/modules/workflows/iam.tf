@@ -15,6 +15,7 @@ locals {
 module "roles" {
   source = "../roles"
 
+  boundary_arn = var.boundary_arn
   name_pattern = var.role_pattern
   documents    = merge(local.function_roles, local.machine_roles)
 }

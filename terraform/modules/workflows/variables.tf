@@ -1,3 +1,8 @@
+variable "boundary_arn" {
+  description = "Policy that says the most the roles can do, whatever their own says."
+  type        = string
+}
+
 variable "bucket" {
   description = "Bucket that takes the functions' archives."
   type        = string
