@@ -6,10 +6,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 AUTHORING := .venv-authoring
 BENCH := .venv-bench
+CHECKS := .venv-checks
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header
 
-.PHONY: help setup demo workshop test terraform-test test-spark bench check format lock test-sfn-local pipeline-definition notebooks clean
+.PHONY: help setup demo workshop test terraform-test test-spark bench check audit format lock test-sfn-local \
+	pipeline-definition notebooks bundles plan publish deploy smoke evidence clean
 .DEFAULT_GOAL := help
 
 help: ## show the targets
@@ -31,6 +33,12 @@ $(AUTHORING)/.ready: requirements/authoring.txt requirements/authoring-nodeps.tx
 	@test -x $(AUTHORING)/bin/python || $(PYTHON) -m venv $(AUTHORING)
 	@$(AUTHORING)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/authoring.txt
 	@$(AUTHORING)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r requirements/authoring-nodeps.txt
+	@touch $@
+
+$(CHECKS)/.ready: requirements/checks.txt
+	@echo "Setting up $(CHECKS): policy checks of Terraform and roles, which need other versions of libraries"
+	@test -x $(CHECKS)/bin/python || $(PYTHON) -m venv $(CHECKS)
+	@$(CHECKS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/checks.txt
 	@touch $@
 
 demo: setup ## train, approve, predict, compare with the truth and promote, on the embedded local cloud
@@ -69,13 +77,21 @@ test-sfn-local: setup ## the state machine scenarios on AWS's own engine, where 
 	  SFN_LOCAL_PORT=$(SFN_LOCAL_PORT) docker compose up --detach stepfunctions-local && \
 	  SFN_LOCAL_ENDPOINT=http://127.0.0.1:$(SFN_LOCAL_PORT) $(BIN)/python -m pytest tests/statemachines; fi
 
-check: setup $(AUTHORING)/.ready ## formatter, linter, types, security, spelling of ASL, generated files
+check: setup $(AUTHORING)/.ready $(CHECKS)/.ready ## formatter, linter, types, security, workflows, Terraform, permissions, generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/bandit --quiet --recursive functions glue_jobs localcloud ops pipeline_code pipeline_definition --configfile pyproject.toml
+	$(BIN)/bandit --quiet --recursive functions glue_jobs localcloud ops pipeline_code pipeline_definition scripts --configfile pyproject.toml
+	$(BIN)/actionlint
+	$(BIN)/zizmor --offline --quiet --config .github/zizmor.yml .github
+	$(BIN)/python -m scripts.terraform_check
+	$(CHECKS)/bin/checkov --config-file .ci/checkov.yaml
+	$(CHECKS)/bin/python -m scripts.iam_reference
 	$(AUTHORING)/bin/python -m pipeline_definition.author --check
 	$(BIN)/python -m scripts.notebooks --check
+
+audit: $(CHECKS)/.ready ## known vulnerabilities of what is installed; asks a service on the network
+	for file in requirements/*.txt; do $(CHECKS)/bin/pip-audit --require-hashes --disable-pip --requirement $$file || exit 1; done
 
 pipeline-definition: $(AUTHORING)/.ready ## author the pipeline definition again with the SageMaker SDK
 	$(AUTHORING)/bin/python -m pipeline_definition.author
@@ -85,12 +101,37 @@ notebooks: setup ## write the workshop's notebook again, after a change in its s
 
 lock: setup ## resolve requirements/*.in again
 	$(PIP) install uv
-	cd requirements && for file in local dev authoring spark bench; do ../$(LOCK) $$file.in -o $$file.txt; done
+	cd requirements && for file in local dev authoring checks spark bench; do ../$(LOCK) $$file.in -o $$file.txt; done
 	cd requirements && for file in authoring-nodeps dataset; do ../$(LOCK) --no-deps $$file.in -o $$file.txt; done
 
 format: setup ## apply the formatter and the safe fixes
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
+# What CI deploys with, on the account of the environment's AWS credentials: see docs/05-cicd.md.
+ENVIRONMENT ?= dev
+export TF_VAR_alert_emails := $(or $(ALERT_EMAILS),[])
+STAGES = $(BIN)/python -m scripts.terraform_stages --environment "$(ENVIRONMENT)" --owner "$(OWNER)" \
+	--cost-center "$(COST_CENTER)" --github-repository "$(TOKEN_REPOSITORY)" --account-id "$(ACCOUNT_ID)"
+
+bundles: setup ## build the code bundle and the functions' archives into build/: the same commit, the same bytes
+	@$(BIN)/python -m ops.bundles --out build
+
+plan: setup ## what deploying would change, also as build/plan.md
+	@mkdir -p build
+	@$(STAGES) plan --report build/plan.md
+
+publish: setup ## put this commit's code bundle into the data bucket, once
+	@$(BIN)/python -m scripts.release publish --env "$(ENVIRONMENT)"
+
+deploy: setup ## apply the stages that CI may apply
+	@$(STAGES) deploy
+
+smoke: setup ## one training run of what is deployed, and the record that COMMIT passed it
+	@$(BIN)/python -m scripts.release smoke --env "$(ENVIRONMENT)" --commit "$(COMMIT)"
+
+evidence: setup ## whether COMMIT has passed in ENVIRONMENT
+	@$(BIN)/python -m scripts.release evidence --env "$(ENVIRONMENT)" --commit "$(COMMIT)"
+
 clean: ## remove what set-up and runs made
-	rm -rf $(VENV) $(AUTHORING) $(BENCH) .localcloud build .cache
+	rm -rf $(VENV) $(AUTHORING) $(BENCH) $(CHECKS) .localcloud build .cache
