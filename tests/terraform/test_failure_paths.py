@@ -90,13 +90,14 @@ def test_a_pipeline_that_breaks_says_where(applied: Any) -> None:
 
 def test_a_version_that_cannot_be_judged_is_withdrawn(applied: Any) -> None:
     """The evaluation lacks what the second gate asks for, after the pipeline has registered the version."""
-    written = b'write_json(arguments.evaluation_output / "evaluation.json", report)'
+    written = b"    documents = {\n"
 
     def without_f1(code: bytes) -> bytes:
-        assert written in code
-        return code.replace(
-            written, b'del report["binary_classification_metrics"]["f1"]; ' + written
-        ).replace(b"print(summary(report), flush=True)", b"pass")
+        assert code.count(written) == 1
+        lacking = b'    del report["binary_classification_metrics"]["f1"]\n'
+        return code.replace(written, lacking + written).replace(
+            b"print(summary(report), flush=True)", b"pass"
+        )
 
     uri = bundle_uri(applied, "unjudged", "pipeline/code/evaluate.py", without_f1)
     run = applied.run("training", {"code_bundle_uri": uri})
