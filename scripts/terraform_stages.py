@@ -188,7 +188,7 @@ class Runner:
 
     def _prepare(self, stage: Stage) -> None:
         """Once for each stage, and before it waits for others: their waiting costs nothing then."""
-        if not (stage.folder / ".terraform").exists():
+        if not _initialised(stage.folder):
             self._write_backend(stage)
             self._terraform(stage, "init", "-input=false")
         if stage.name not in self._valid:
@@ -274,6 +274,14 @@ terraform {{
   }}
 }}
 """
+
+
+def _initialised(folder: Path) -> bool:
+    """Whether an `init` has ended well in the folder, and no file of the stage has changed since."""
+    done = folder / ".terraform/modules/modules.json"
+    if not (folder / ".terraform/providers").exists() or not done.exists():
+        return False
+    return all(path.stat().st_mtime <= done.stat().st_mtime for path in folder.glob("*.tf"))
 
 
 def _takes_from(stage: Stage) -> set[str]:

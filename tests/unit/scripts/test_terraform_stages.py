@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scripts import terraform_stages
 from scripts.terraform_stages import GuardsChanged, Runner, Stage, StageFailed
 
 STAGES = {
@@ -114,9 +116,20 @@ def test_every_stage_is_validated_once(runner: Recorded) -> None:
     assert sorted(runner.of("validate")) == list(STAGES)
 
 
-def test_what_an_operator_must_say_is_asked_for(capsys: Any) -> None:
-    from scripts import terraform_stages
+def test_an_init_that_failed_or_whose_files_have_changed_is_done_again(runner: Recorded) -> None:
+    folder = runner.work / "terraform/01_jobs"
+    done = folder / ".terraform/modules/modules.json"
+    done.parent.mkdir(parents=True)
+    done.touch()
+    assert not terraform_stages._initialised(folder)
+    (folder / ".terraform/providers").mkdir()
+    assert terraform_stages._initialised(folder)
+    later = done.stat().st_mtime + 1
+    os.utime(folder / "variables.tf", (later, later))
+    assert not terraform_stages._initialised(folder)
 
+
+def test_what_an_operator_must_say_is_asked_for(capsys: Any) -> None:
     with pytest.raises(SystemExit):
         terraform_stages.main(["plan", "--environment", "dev"])
     assert "--github-repository" in capsys.readouterr().err
