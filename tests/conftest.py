@@ -86,6 +86,14 @@ def finish() -> Callable[..., dict[str, Any]]:
     return wait
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Stops where pytest-xdist cannot tell groups apart: each worker would start all the clouds."""
+    grouped = (item for item in items if item.get_closest_marker("xdist_group"))
+    if getattr(config.option, "loadgroup", False) and not all("@" in item.nodeid for item in grouped):
+        raise pytest.UsageError("this pytest-xdist does not see `xdist_group`: another pytest is needed")
+
+
 def pytest_xdist_auto_num_workers() -> int:
     """For `-n auto`: one more than there are cores where a group mostly waits, for Terraform."""
     return (os.cpu_count() or 1) + bool(shutil.which("terraform"))
