@@ -32,7 +32,7 @@ def measure(here: DeployedCloud, sizes: list[int], times: int) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="model-") as folder:
         file = model.deploy(here, Path(folder))
         peaks: dict[int, float] = {}
-        found = [_measure_size(here, file, rows, times if rows < SLOW_ROWS else 3, peaks) for rows in sizes]
+        found = [_measure_size(here, file, rows, times if rows < SLOW_ROWS else 2, peaks) for rows in sizes]
     return [*found, _flat(peaks)]
 
 

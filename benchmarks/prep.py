@@ -32,7 +32,7 @@ SLOW_ROWS = 5_000_000  # from here on everything runs as rarely as a spread allo
 
 
 def measure(here: DeployedCloud, sizes: list[int], times: int) -> list[Row]:
-    return [row for rows in sizes for row in _measure_size(here, rows, times if rows < SLOW_ROWS else 3)]
+    return [row for rows in sizes for row in _measure_size(here, rows, times if rows < SLOW_ROWS else 2)]
 
 
 def _measure_size(here: DeployedCloud, rows: int, times: int) -> list[Row]:
