@@ -150,7 +150,12 @@ def test_switches_a_schedule_on_and_a_new_deployment_leaves_it_on(running: Titan
     assert running("schedule", "enable", "daily-batch-inference").returncode == 0
     assert running("up", "--detach").returncode == 0
     states = {each["name"]: each["state"] for each in json.loads(running("schedule", "--json").stdout)}
-    assert states == {"daily-batch-inference": "ENABLED", "weekly-training": "ENABLED"}
+    assert states == {
+        "daily-batch-inference": "ENABLED",
+        "daily-monitoring": "ENABLED",
+        "nightly-staging-shutdown": "ENABLED",
+        "weekly-training": "ENABLED",
+    }
     running("schedule", "disable", "daily-batch-inference")
 
 

@@ -165,6 +165,8 @@ def tags(aws: Aws, names: Any) -> Iterator[tuple[str, dict[str, str]]]:
         listed = aws("stepfunctions").list_tags_for_resource(resourceArn=machine["stateMachineArn"])["tags"]
         yield f"machine {machine['name']}", {tag["key"]: tag["value"] for tag in listed}
     for role in aws("iam").list_roles()["Roles"]:
+        if role["Path"] == "/ci/":
+            continue
         yield f"role {role['RoleName']}", by_key(aws("iam").list_role_tags(RoleName=role["RoleName"]))
     for url in aws("sqs").list_queues()["QueueUrls"]:
         yield f"queue {url.rpartition('/')[2]}", aws("sqs").list_queue_tags(QueueUrl=url)["Tags"]
