@@ -44,17 +44,21 @@ def _of_directive(directive: Json, document: Json) -> Iterator[Metric]:
                 yield Metric(directive["Namespace"], metric["Name"], float(value), unit, dimensions)
 
 
+def record(found: list[Metric]) -> None:
+    """Puts metrics that log lines gave, and has the alarms look at them at once."""
+    from ministack.services import cloudwatch
+
+    for metric in found:
+        cloudwatch.record_metric(*metric)
+    if found:
+        cloudwatch._evaluate_all_alarms()
+
+
 def publish_metrics(original: Callable[..., Any]) -> Callable[..., Any]:
     """Wraps `_append_log_events`."""
 
     def append(stream: Json, events: list[Json]) -> Any:
-        from ministack.services import cloudwatch
-
-        found = [metric for event in events for metric in metrics_in(event["message"])]
-        for metric in found:
-            cloudwatch.record_metric(*metric)
-        if found:
-            cloudwatch._evaluate_all_alarms()
+        record([metric for event in events for metric in metrics_in(event["message"])])
         return original(stream, events)
 
     return append

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from localcloud.filter_patterns import compile_pattern, select
-from localcloud.plugins.embedded_metrics import Metric
+from localcloud.plugins.embedded_metrics import Metric, record
 
 Json = dict[str, Any]
 
@@ -31,14 +31,8 @@ def publish_matches(original: Callable[..., Any]) -> Callable[..., Any]:
     """Wraps `_append_log_events`."""
 
     def append(stream: Json, events: list[Json]) -> Any:
-        from ministack.services import cloudwatch
-
         messages = [event["message"] for event in events]
-        found = [metric for each in _filters_of(stream) for metric in counted(each, messages)]
-        for metric in found:
-            cloudwatch.record_metric(*metric)
-        if found:
-            cloudwatch._evaluate_all_alarms()
+        record([metric for each in _filters_of(stream) for metric in counted(each, messages)])
         return original(stream, events)
 
     return append
