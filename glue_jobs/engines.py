@@ -29,6 +29,9 @@ ROW = "row"
 # with the table: 10^7 rows took 700 MiB instead of 225.
 CSV_CHUNK_BYTES = 1 << 20
 FEW_PARTS_AT_ONCE = TransferConfig(max_concurrency=2)  # a part is 8 MB of memory
+# Text that waits to be written keeps the whole block of the file it was cut from in memory, unless it is a copy:
+# 10,000 bad rows of 10^7 took 430 MiB.
+COPIED_TEXT = pl.col(pl.String) + ""
 PARSER_COMPLAINTS = ("CSV malformed", "could not parse", "invalid utf-8")
 
 
@@ -135,7 +138,9 @@ class PolarsEngine:
     def hold(self, frames: Sequence[Frame]) -> list[Frame]:
         files = [self._new_path() for _ in frames]
         sinks = [
-            _native(frame).sink_parquet(file, compression="lz4", statistics=False, lazy=True)
+            _native(frame)
+            .with_columns(COPIED_TEXT)
+            .sink_parquet(file, compression="lz4", statistics=False, lazy=True)
             for frame, file in zip(frames, files, strict=True)
         ]
         with _disagreement():
