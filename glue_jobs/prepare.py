@@ -61,7 +61,7 @@ from glue_jobs.transforms import (
 
 MODES = ("training", "inference")
 ENGINES = ("auto", "polars", "spark")
-ROWS_PER_PART = 200_000  # about 5 MB: large enough for a stream, small enough to share between workers
+ROWS_PER_PART = 100_000  # 3 MB: one payload of batch transform, small enough to share evenly between workers
 IN_ONE_REQUEST = TransferConfig(multipart_threshold=5 << 30)  # as large as CopyObject takes
 RUN_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # A script on Glue gets the job's own parameters too, so these are let through and nothing else is:

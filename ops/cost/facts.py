@@ -120,6 +120,13 @@ class Facts:
         )
 
     @property
+    def rows_per_part(self) -> int:
+        """Rows of a file that prep writes for a transform."""
+        from glue_jobs.prepare import ROWS_PER_PART  # brings Polars along
+
+        return ROWS_PER_PART
+
+    @property
     def payload_mb(self) -> int:
         state = self.states("batch_inference")[self.transform.name]
         return int(state["Parameters"]["MaxPayloadInMB"])

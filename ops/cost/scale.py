@@ -91,13 +91,16 @@ class Part:
 
     @property
     def file_mb(self) -> float:
-        """The largest file of a run: its curated table."""
-        return self.rows / self.runs * assumed("curated_bytes_a_row") / 1_000_000
+        """The largest file of a run: its curated table, for batch inference a part of that."""
+        rows = self.rows / self.runs
+        largest = min(rows, self.facts.rows_per_part) if self.kind == BATCH_INFERENCE else rows
+        return largest * assumed("curated_bytes_a_row") / 1_000_000
 
     @property
     def payloads(self) -> int:
-        """Requests that a transform splits its file into."""
-        return math.ceil(self.file_mb / self.facts.payload_mb)
+        """Requests that a run's transform splits its files into."""
+        parts = math.ceil(self.rows / self.runs / self.facts.rows_per_part)
+        return parts * math.ceil(self.file_mb / self.facts.payload_mb)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -215,7 +218,7 @@ def _of_batches(facts: Facts) -> list[Limit]:
             BATCH_INFERENCE,
             f"transform, {transform.most_seconds // 60} minutes on {transform.count} x {transform.instance}",
             transform.most_seconds * transform.count * assumed("transform_rows_a_second"),
-            "`InstanceCount` in batch_inference.asl.json, with as many files: one instance reads a file",
+            "`InstanceCount` in batch_inference.asl.json: instances share the parts that prep writes",
         ),
     ]
 

@@ -162,7 +162,7 @@ def test_a_run_that_dies_before_publishing_leaves_the_latest_alone_and_a_rerun_c
 
 
 def test_stopping_a_run_stops_its_transform(project: Any, until: Callable[..., Any]) -> None:
-    uri = project.put("raw/batches/many.csv", many_passengers(200_000))
+    uri = project.put("raw/batches/many.csv", many_passengers(400_000))
     arn = project.start({"source_uri": uri}, kind="batch_inference")
     until(lambda: "CreateTransformJob" in project.visited(arn), "the run comes to its transform")
     sagemaker = project.aws("sagemaker")
