@@ -29,8 +29,8 @@ ROW = "row"
 # with the table: 10^7 rows took 700 MiB instead of 225.
 CSV_CHUNK_BYTES = 1 << 20
 FEW_PARTS_AT_ONCE = TransferConfig(max_concurrency=2)  # a part is 8 MB of memory
-# Text that waits to be written keeps the whole block of the file it was cut from in memory, unless it is a copy:
-# 10,000 bad rows of 10^7 took 430 MiB.
+# Text that waits to be written keeps the whole block of the file it was cut from in memory, unless it is a
+# copy: 10,000 bad rows of 10^7 took 430 MiB.
 COPIED_TEXT = pl.col(pl.String) + ""
 PARSER_COMPLAINTS = ("CSV malformed", "could not parse", "invalid utf-8")
 

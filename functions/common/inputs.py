@@ -6,8 +6,7 @@ import json
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from aws_lambda_powertools.utilities.parser import BaseModel, ValidationError, parse
-from pydantic import ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from functions.common.errors import InvalidInput
 
@@ -31,7 +30,7 @@ def parse_input(value: Any, model: type[Model], what: str) -> Model:
     if not isinstance(value, dict):
         raise InvalidInput(f"{what} is {_json_type(value)}: give an object with {_keys(model)}.")
     try:
-        return parse(event=value, model=model)
+        return model.model_validate(value)
     except ValidationError as error:
         problems = "; ".join(_problem(problem, model) for problem in error.errors(include_url=False))
         raise InvalidInput(f"{what}: {problems}.") from None

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from typing import TypeVar
 
-from aws_lambda_powertools.utilities.parser import BaseModel, ValidationError
-from pydantic import ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from functions.common.errors import InvalidSettings
 

@@ -6,7 +6,7 @@ import re
 from decimal import ROUND_DOWN, Decimal
 from typing import Any, Literal
 
-from aws_lambda_powertools.utilities.parser import Field
+from pydantic import Field
 
 from functions.common.inputs import StrictModel
 

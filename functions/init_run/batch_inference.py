@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from aws_lambda_powertools.utilities.parser import Field
+from pydantic import Field
 
 from functions.common.batch_run import BatchRun
 from functions.common.clients import Client

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from aws_lambda_powertools.utilities.parser import Field, field_validator
+from pydantic import Field, field_validator
 
 from functions.common import s3 as storage
 from functions.common.clients import Client

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from aws_lambda_powertools.utilities.parser import Field
+from pydantic import Field
 
 from functions.common.clients import Client
 from functions.common.errors import InvalidInput, PromotionInProgress

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from aws_lambda_powertools.utilities.parser import Field
+from pydantic import Field
 
 from functions.common import s3 as storage
 from functions.common.clients import Client

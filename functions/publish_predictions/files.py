@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from boto3.s3.transfer import TransferConfig
+from boto3.s3.transfer import TransferConfig, create_transfer_manager
 from botocore.exceptions import ClientError
 
 from functions.common.batch_run import CheckedFile
@@ -43,4 +43,5 @@ def publish_file(s3: Client, file: CheckedFile, target: S3Uri) -> None:
             f"{source} changed after it was checked: find out who writes there, then start again."
         ) from None
     content = {"ContentType": "text/csv"}
-    s3.upload_fileobj(Headed(HEADER, body), target.bucket, target.key, ExtraArgs=content, Config=_UPLOAD)
+    with create_transfer_manager(s3, _UPLOAD) as transfers:
+        transfers.upload(Headed(HEADER, body), target.bucket, target.key, content).result()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from aws_lambda_powertools.utilities.parser import Field
+from pydantic import Field
 
 from functions.common.causes import Cause, explain, named_error, one_line
 from functions.common.clients import Client

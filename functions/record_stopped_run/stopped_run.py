@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from aws_lambda_powertools.utilities.parser import BaseModel
+from pydantic import BaseModel
 
 from functions.common import s3 as storage
 from functions.common.causes import one_line

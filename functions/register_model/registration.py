@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_lambda_powertools.utilities.parser import Field
+from pydantic import Field
 
 from functions.common.clients import Client
 from functions.common.data_report import require_data_report

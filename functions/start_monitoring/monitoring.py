@@ -11,8 +11,8 @@ import hashlib
 from datetime import date, timedelta
 from typing import Any, Literal
 
-from aws_lambda_powertools.utilities.parser import Field
 from botocore.exceptions import ClientError
+from pydantic import Field
 
 from functions.common.clients import Client
 from functions.common.endpoints import VARIANT, find_endpoint, package_of_config

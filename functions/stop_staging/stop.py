@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from aws_lambda_powertools.utilities.parser import Field
+from pydantic import Field
 
 from functions.common.clients import Client
 from functions.common.endpoints import (

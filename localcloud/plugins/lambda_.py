@@ -35,7 +35,7 @@ logger = logging.getLogger("localcloud.lambda")
 # function of another runtime gets an interpreter of its own.
 FUNCTION_LIBRARIES = LibrarySet(
     "functions",
-    ("boto3.s3.transfer", "pydantic", "aws_lambda_powertools", "aws_lambda_powertools.utilities.parser"),
+    ("boto3.s3.transfer", "pydantic", "aws_lambda_powertools"),
     {"AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"},
 )
 RUNTIME = Path(__file__).resolve().parent.parent / "lambda_runtime.py"
