@@ -1,11 +1,15 @@
 """SageMaker's runtime API, which shares the control plane's signing name and is told from it by its path.
 
-Registration point: `app.SERVICE_HANDLERS["sagemaker"]`, which `plugins.sagemaker` has filled.
+MiniStack looks at a request in some forty ways before it calls a handler, which takes longer than all that is
+done here. Where no policy decides, requests therefore come straight from the server.
+
+Registration points: `app.app`; `app.SERVICE_HANDLERS["sagemaker"]`, which `plugins.sagemaker` has filled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -14,6 +18,15 @@ from localcloud.sagemaker.hosting.invocations import Invocations
 from localcloud.settings import settings
 
 PATHS = "/endpoints/"
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Disconnected(Exception):
+    """The client went before its request was whole."""
 
 
 @cache
@@ -37,8 +50,43 @@ async def handle_request(
     return await invocations().respond(method, path, headers, content, key)
 
 
+def straight(application: Application) -> Application:
+    """Wraps the ASGI application of MiniStack, which still gets all other requests."""
+
+    async def apply(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(PATHS) or settings().enforce_iam:
+            await application(scope, receive, send)
+            return
+        try:
+            body = await _body(receive)
+        except Disconnected:
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        status, answered, content = await invocations().respond(
+            scope["method"], scope["path"], headers, body, ""
+        )
+        answered |= {"x-amzn-RequestId": str(uuid.uuid4()), "Content-Length": str(len(content))}
+        encoded = [(name.encode(), value.encode("latin-1")) for name, value in answered.items()]
+        await send({"type": "http.response.start", "status": status, "headers": encoded})
+        await send({"type": "http.response.body", "body": content})
+
+    return apply
+
+
+async def _body(receive: Receive) -> bytes:
+    parts, more = [], True
+    while more:
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            raise Disconnected
+        parts.append(event.get("body", b""))
+        more = event.get("more_body", False)
+    return b"".join(parts)
+
+
 def install() -> None:
     """Called after `plugins.sagemaker.install`."""
     from ministack import app
 
     app.SERVICE_HANDLERS["sagemaker"] = handle_request
+    app.app = straight(app.app)

@@ -15,8 +15,9 @@ import os
 import socket
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,11 +34,11 @@ INLINE_BYTES = 64 * 1024  # a larger request is answered in a thread, so that sm
 JSON, JSON_LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Request:
     method: str
     path: str
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: bytes
 
 
@@ -182,13 +183,7 @@ def take_request(received: bytearray) -> Request | None:
     end = received.find(b"\r\n\r\n")
     if end < 0:
         return None
-    first, *lines = received[:end].decode("latin-1").split("\r\n")
-    headers = {
-        key.strip().lower(): value.strip() for key, _, value in (line.partition(":") for line in lines)
-    }
-    if "transfer-encoding" in headers:
-        raise ValueError("send a Content-Length")
-    method, path, _version = first.split(" ")
+    method, path, headers = _read_head(bytes(received[:end]))
     start = end + 4
     stop = start + int(headers.get("content-length", 0))
     if len(received) < stop:
@@ -196,6 +191,19 @@ def take_request(received: bytearray) -> Request | None:
     body = bytes(received[start:stop])
     del received[:stop]
     return Request(method, path, headers, body)
+
+
+@lru_cache(maxsize=256)
+def _read_head(head: bytes) -> tuple[str, str, Mapping[str, str]]:
+    """Method, path and headers: the same for most requests."""
+    first, *lines = head.decode("latin-1").split("\r\n")
+    headers = {
+        key.strip().lower(): value.strip() for key, _, value in (line.partition(":") for line in lines)
+    }
+    if "transfer-encoding" in headers:
+        raise ValueError("send a Content-Length")
+    method, path, _version = first.split(" ")
+    return method, path, headers
 
 
 async def serve(container: Container, listener: socket.socket, lifeline: socket.socket) -> None:
