@@ -41,6 +41,8 @@ class Filter:
     select: Callable[[Fields], Fields]
     # What `select` does to lines without quotes, sooner; may raise IndexError for a row that lacks a field.
     cut: Callable[[Sequence[str]], list[str]] | None = None
+    # The same of lines with their predictions behind them, which then need not be put together first.
+    cut_joined: Callable[[Sequence[str], Sequence[str]], list[str]] | None = None
 
     @property
     def everything(self) -> bool:
@@ -74,8 +76,8 @@ def parse_filter(text: str) -> Filter:
         return Filter(text or "$", lambda fields: fields, list)
     if match := _INDEXES.fullmatch(text):
         indexes = [int(index) for index in match[1].split(",")]
-        cut = _first_and_last if indexes == [0, -1] else None
-        return Filter(text, lambda fields: [fields[index] for index in indexes], cut)
+        cuts = (_first_and_last, _first_and_last_joined) if indexes == [0, -1] else ()
+        return Filter(text, lambda fields: [fields[index] for index in indexes], *cuts)
     if match := _SLICE.fullmatch(text):
         start, end = (int(bound) if bound else None for bound in match.groups())
         return Filter(text, lambda fields: fields[start:end], _cut_before(start) if end is None else None)
@@ -84,6 +86,11 @@ def parse_filter(text: str) -> Filter:
 
 def _first_and_last(lines: Sequence[str]) -> list[str]:
     return [f"{line.partition(',')[0]},{line.rpartition(',')[2]}" for line in lines]
+
+
+def _first_and_last_joined(lines: Sequence[str], predictions: Sequence[str]) -> list[str]:
+    rows = zip(lines, predictions, strict=True)
+    return [f"{line.partition(',')[0]},{prediction.rpartition(',')[2]}" for line, prediction in rows]
 
 
 def _cut_before(start: int | None) -> Callable[[Sequence[str]], list[str]] | None:
@@ -160,6 +167,8 @@ class DataProcessing:
         return [_write(self.input_filter(_read(line))) for line in lines]
 
     def _kept(self, lines: Sequence[str], predictions: Sequence[str], quoted: bool) -> list[str]:
+        if not quoted and self.join and self.output_filter.cut_joined:
+            return self.output_filter.cut_joined(lines, predictions)
         rows = zip(lines, predictions, strict=True)
         if not quoted:
             joined = [f"{line},{prediction}" for line, prediction in rows] if self.join else predictions

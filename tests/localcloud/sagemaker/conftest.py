@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from botocore.exceptions import ClientError
@@ -49,9 +49,9 @@ class FakeS3:
             raise _client_error("NoSuchKey", "GetObject")
         return {"Body": io.BytesIO(self.objects[uri])}
 
-    def upload_file(self, path: str, bucket: str, key: str) -> None:
+    def put_object(self, Bucket: str, Key: str, Body: BinaryIO) -> None:  # noqa: N803
         self._check("PutObject")
-        self.objects[f"s3://{bucket}/{key}"] = Path(path).read_bytes()
+        self.objects[f"s3://{Bucket}/{Key}"] = Body.read()
 
     def _check(self, operation: str) -> None:
         if self.refuse:

@@ -66,6 +66,15 @@ def test_lines_are_filtered_as_their_fields_are(path: str, lines: list[str]) -> 
     assert outcome(lambda: wanted.of_lines(lines)) == outcome(one_by_one)
 
 
+@pytest.mark.parametrize("lines", [["a,b,c,d", ",,"], ["a", "b,c"], []])
+@pytest.mark.parametrize("prediction", ["0.5", "0.1,0.9", ""])
+def test_a_join_is_cut_as_joined_lines_are(lines: list[str], prediction: str) -> None:
+    wanted, predictions = parse_filter("$[0,-1]"), [prediction] * len(lines)
+    joined = [f"{line},{prediction}" for line in lines]
+    assert wanted.cut_joined
+    assert wanted.cut_joined(lines, predictions) == wanted.of_lines(joined)
+
+
 def outcome(work: Callable[[], list[str]]) -> list[str] | str:
     try:
         return work()
