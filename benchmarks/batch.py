@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks import model
 from benchmarks.clouds import DeployedCloud
-from benchmarks.measure import Pairs, PeakMemory, Row, Target, Usage, run
+from benchmarks.measure import Pairs, PeakMemory, Row, Target, Usage, grouped, run
 from glue_jobs.prepare import ROWS_PER_PART
 from ops.names import ROOT
 
@@ -49,12 +49,12 @@ def _measure_size(here: DeployedCloud, file: Path, rows: int, times: int, peaks:
     speeds = Pairs([rows / usage.seconds for usage in ours], [rows / usage.seconds for usage in polars])
     beside = (
         f"plain Polars ({max(u.mebibytes for u in polars):.0f} MiB;"
-        f" pandas {rows / statistics.median(u.seconds for u in pandas):,.0f} rows/s,"
+        f" pandas {grouped(rows / statistics.median(u.seconds for u in pandas))} rows/s,"
         f" {max(u.mebibytes for u in pandas):.0f} MiB;"
-        f" `inplace_predict` alone {statistics.median(limit):,.0f} rows/s)"
-    ).replace(",", " ")
+        f" `inplace_predict` alone {grouped(statistics.median(limit))} rows/s)"
+    )
     row = Row.of_pairs(
-        f"batch transform, {rows:,} rows".replace(",", " "),
+        f"batch transform, {grouped(rows)} rows",
         beside,
         speeds,
         Target(least=LEAST_SHARE),
@@ -68,7 +68,7 @@ def _measure_size(here: DeployedCloud, file: Path, rows: int, times: int, peaks:
 
 def _flat(peaks: dict[int, float]) -> Row:
     """Memory that does not grow with the table."""
-    told = ", ".join(f"{peak:.0f} MiB at {rows:,}".replace(",", " ") for rows, peak in peaks.items())
+    told = ", ".join(f"{peak:.0f} MiB at {grouped(rows)}" for rows, peak in peaks.items())
     growth = peaks[max(peaks)] / peaks[min(peaks)]
     return Row(
         "batch transform: peak memory of the largest worker",

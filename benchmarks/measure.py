@@ -86,7 +86,12 @@ class Row:
 
 def _short(value: float) -> str:
     """Three digits, without an exponent."""
-    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}".replace(",", " ")
+    return f"{value:.3g}" if value < 1000 else grouped(value)
+
+
+def grouped(value: float) -> str:
+    """1 000 000"""
+    return f"{value:,.0f}".replace(",", " ")
 
 
 def percentile(values: Sequence[float], share: float) -> float:

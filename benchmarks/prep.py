@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.clouds import DeployedCloud
-from benchmarks.measure import Pairs, Row, Target, Usage, run
+from benchmarks.measure import Pairs, Row, Target, Usage, grouped, run
 from ops import dataset
 from ops.names import ROOT
 
@@ -46,7 +46,7 @@ def _measure_size(here: DeployedCloud, rows: int, times: int) -> list[Row]:
         name: _least(here, script, source, 1 if rows >= SLOW_ROWS else times)
         for name, script in LEAST.items()
     }
-    what = f"prep, {rows:,} rows".replace(",", " ")
+    what = f"prep, {grouped(rows)} rows"
     seconds = Row.of_pairs(
         f"{what}: time",
         "the same result with plain Polars",
@@ -70,7 +70,7 @@ def _measure_size(here: DeployedCloud, rows: int, times: int) -> list[Row]:
 def _flat(ours: list[Usage]) -> Row:
     peak = max(usage.mebibytes for usage in ours)
     raw = {"mebibytes": [usage.mebibytes for usage in ours]}
-    what = f"prep, {OF_ROWS:,} rows: largest peak memory".replace(",", " ")
+    what = f"prep, {grouped(OF_ROWS)} rows: largest peak memory"
     return Row(what, "-", f"**{peak:.0f} MiB**", f"≤ {MOST_MEBIBYTES} MiB", peak <= MOST_MEBIBYTES, raw)
 
 
