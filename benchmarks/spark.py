@@ -1,4 +1,4 @@
-"""The preparation job on the Spark of one machine against the same job on Polars, and when Spark on Glue pays.
+"""The preparation job on the Spark of one machine against the same on Polars, and when Spark on Glue pays.
 
 Needs pyspark (`make test-spark` installs it) and Java; without them the rows say so.
 """
