@@ -62,12 +62,20 @@ def _filters_of(stream: Json) -> list[Json]:
 
 def _of_line(transformation: Json, message: str) -> Iterator[Metric]:
     """One metric; none when the line lacks the field that the value or a dimension is read from."""
-    document = json.loads(message) if message.lstrip().startswith("{") else {}
-    read = transformation["metricValue"]
+    document, read = _document(message), transformation["metricValue"]
     value = select(read, document) if read.startswith("$") else read
     dimensions = {name: select(path, document) for name, path in transformation.get("dimensions", {}).items()}
     if value is not None and None not in dimensions.values():
         yield _metric(transformation, float(value), {name: str(text) for name, text in dimensions.items()})
+
+
+def _document(message: str) -> Json:
+    """The object that a line is in JSON; for any other line one without fields."""
+    try:
+        document = json.loads(message)
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def _metric(transformation: Json, value: float, dimensions: dict[str, str]) -> Metric:

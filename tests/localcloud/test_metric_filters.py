@@ -8,6 +8,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from localcloud.plugins.embedded_metrics import Metric
 from localcloud.plugins.metric_filters import counted
 
@@ -32,6 +34,12 @@ def test_value_and_dimensions_are_read_from_the_line() -> None:
     read = metric_filter("{ $.rows = * }", metricValue="$.rows", dimensions={"error": "$.error"})
     lines = [json.dumps({"rows": 7, "error": "TooFew"}), json.dumps({"rows": 8})]
     assert list(counted(read, lines)) == [Metric("Probe", "Errors", 7.0, "None", {"error": "TooFew"})]
+
+
+@pytest.mark.parametrize("line", ["{ERROR", '["ERROR"]', "ERROR"])
+def test_a_line_that_is_no_object_counts_but_has_no_fields(line: str) -> None:
+    assert len(list(counted(metric_filter(), [line]))) == 1
+    assert not list(counted(metric_filter(metricValue="$.rows"), [line]))
 
 
 def test_what_a_group_is_told_becomes_a_metric(aws: Clients) -> None:

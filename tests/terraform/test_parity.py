@@ -164,9 +164,7 @@ def tags(aws: Aws, names: Any) -> Iterator[tuple[str, dict[str, str]]]:
     for machine in aws("stepfunctions").list_state_machines()["stateMachines"]:
         listed = aws("stepfunctions").list_tags_for_resource(resourceArn=machine["stateMachineArn"])["tags"]
         yield f"machine {machine['name']}", {tag["key"]: tag["value"] for tag in listed}
-    for role in aws("iam").list_roles()["Roles"]:
-        if role["Path"] == "/ci/":
-            continue
+    for role in compared_roles(aws("iam")):
         yield f"role {role['RoleName']}", by_key(aws("iam").list_role_tags(RoleName=role["RoleName"]))
     for url in aws("sqs").list_queues()["QueueUrls"]:
         yield f"queue {url.rpartition('/')[2]}", aws("sqs").list_queue_tags(QueueUrl=url)["Tags"]
@@ -216,23 +214,26 @@ def failure_destinations(client: Any) -> Iterator[tuple[str, Any]]:
 
 
 def roles(client: Any) -> Iterator[tuple[str, Inventory]]:
-    for page in client.get_paginator("list_roles").paginate():
-        for found in page["Roles"]:
-            name = found["RoleName"]
-            if found["Path"] == "/ci/":
-                continue
-            policies = client.list_role_policies(RoleName=name)["PolicyNames"]
-            yield (
-                name,
-                {
-                    "assumed by": found["AssumeRolePolicyDocument"],
-                    "policies": {
-                        policy: client.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
-                        for policy in policies
-                    },
-                    "attached": client.list_attached_role_policies(RoleName=name)["AttachedPolicies"],
+    for found in compared_roles(client):
+        name = found["RoleName"]
+        policies = client.list_role_policies(RoleName=name)["PolicyNames"]
+        yield (
+            name,
+            {
+                "assumed by": found["AssumeRolePolicyDocument"],
+                "policies": {
+                    policy: client.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+                    for policy in policies
                 },
-            )
+                "attached": client.list_attached_role_policies(RoleName=name)["AttachedPolicies"],
+            },
+        )
+
+
+def compared_roles(client: Any) -> Iterator[Inventory]:
+    """All but CI's, which Terraform alone makes."""
+    for page in client.get_paginator("list_roles").paginate():
+        yield from (role for role in page["Roles"] if role["Path"] != "/ci/")
 
 
 def machines(client: Any) -> Iterator[tuple[str, Inventory]]:
