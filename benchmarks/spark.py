@@ -1,6 +1,6 @@
 """The preparation job on the Spark of one machine against the same on Polars, and when Spark on Glue pays.
 
-Needs pyspark (`make test-spark` installs it) and Java; without them the rows say so.
+Needs pyspark, which `make bench` installs, and Java; without them the rows say so.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`make test` and `make demo` against another commit's, run in turn: `python -m benchmarks suite`.
 
-Takes longer than all the rest, so it is no part of `make bench`, which leaves its rows where they are.
+Takes longer than all the rest, which leaves its rows where they are.
 """
 
 from __future__ import annotations
