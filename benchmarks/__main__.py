@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measures everything and writes `docs/performance.md` with its plot; a quarter hour.
+"""`python -m benchmarks`: measures and writes `docs/performance.md` with its plot; a quarter hour.
 
 `python -m benchmarks suite` measures `make test` and `make demo`, which takes longer than all the rest.
 """

@@ -19,7 +19,8 @@ ROWS = {f"`{command}`" for command in COMMANDS}
 
 def measure(commit: str) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="suite-") as folder:
-        trees = {name: _tree(name, Path(folder, str(number))) for number, name in enumerate(("HEAD", commit))}
+        revisions = {name: _revision(name) for name in ("HEAD", commit)}
+        trees = {name: _tree(revision, Path(folder, name)) for name, revision in revisions.items()}
         return [_measure_command(command, times, commit, trees) for command, times in COMMANDS.items()]
 
 
@@ -31,15 +32,23 @@ def _measure_command(command: str, times: int, commit: str, trees: dict[str, Pat
     return Row.of_pairs(f"`{command}`", f"the same at {commit}", pairs, Target())
 
 
-def _tree(commit: str, folder: Path) -> Path:
-    """A clone at the commit, set up."""
+def _tree(revision: str, folder: Path) -> Path:
+    """A clone at the revision, set up."""
     _run(["git", "clone", "--quiet", "--shared", "--no-checkout", str(ROOT), str(folder)], ROOT)
-    revision = subprocess.run(
-        ["git", "rev-parse", commit], cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout.strip()
     _run(["git", "checkout", "--quiet", "--detach", revision], folder)
     _run(["make", "setup", ".venv-authoring/.ready"], folder)
     return folder
+
+
+def _revision(commit: str) -> str:
+    """Raises `SystemExit` with what to do when this clone does not have it."""
+    asked = ["git", "rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}"]
+    found = subprocess.run(asked, cwd=ROOT, check=False, capture_output=True, text=True).stdout.strip()
+    if not found:
+        raise SystemExit(
+            f"This clone has no commit {commit}: git fetch --unshallow, or name one with --against."
+        )
+    return found
 
 
 def _seconds(command: str, folder: Path) -> float:
