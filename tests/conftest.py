@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +33,9 @@ os.environ.update(
     LAMBDA_TASK_ROOT=os.environ.get("LAMBDA_TASK_ROOT", "/var/task"),
     POWERTOOLS_TRACE_DISABLED="1",
 )
+
+# A shell without job control starts what is in the background deaf to Ctrl-C, and its children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Clients = Callable[[str], Any]
 
