@@ -24,7 +24,8 @@ Titanic = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def environment(home: Path) -> dict[str, str]:
-    kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
+    given = ("PATH", "HOME", "LANG", "LOCALCLOUD_PROCESSES")
+    kept = {key: os.environ[key] for key in given if key in os.environ}
     return {**kept, "TITANIC_HOME": str(home), "COLUMNS": "120"}
 
 
