@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
+
+from localcloud.sagemaker.hosting.heads import read_head
 
 
 class ChannelBroken(Exception):
@@ -116,15 +117,7 @@ def _read(received: bytearray) -> Reply | None:
     end = received.find(b"\r\n\r\n")
     if end < 0:
         return None
-    status, headers = _read_head(bytes(received[:end]))
+    words, headers = read_head(bytes(received[:end]))
     start = end + 4
     stop = start + int(headers["content-length"])
-    return Reply(status, headers, bytes(received[start:stop])) if len(received) >= stop else None
-
-
-@lru_cache(maxsize=256)
-def _read_head(head: bytes) -> tuple[int, Mapping[str, str]]:
-    """Status and headers: the same for most answers."""
-    first, *lines = head.decode("latin-1").split("\r\n")
-    headers = {key.lower(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    return int(first.split(" ")[1]), headers
+    return Reply(int(words[1]), headers, bytes(received[start:stop])) if len(received) >= stop else None

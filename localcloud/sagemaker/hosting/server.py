@@ -17,11 +17,11 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from localcloud.sagemaker.hosting.heads import read_head
 from localcloud.sagemaker.xgboost_serving import CSV_TYPES, InvocationFailed, ModelUnusable, Scorer, read_csv
 
 if TYPE_CHECKING:
@@ -183,7 +183,9 @@ def take_request(received: bytearray) -> Request | None:
     end = received.find(b"\r\n\r\n")
     if end < 0:
         return None
-    method, path, headers = _read_head(bytes(received[:end]))
+    (method, path, _version), headers = read_head(bytes(received[:end]))
+    if "transfer-encoding" in headers:
+        raise ValueError("send a Content-Length")
     start = end + 4
     stop = start + int(headers.get("content-length", 0))
     if len(received) < stop:
@@ -191,19 +193,6 @@ def take_request(received: bytearray) -> Request | None:
     body = bytes(received[start:stop])
     del received[:stop]
     return Request(method, path, headers, body)
-
-
-@lru_cache(maxsize=256)
-def _read_head(head: bytes) -> tuple[str, str, Mapping[str, str]]:
-    """Method, path and headers: the same for most requests."""
-    first, *lines = head.decode("latin-1").split("\r\n")
-    headers = {
-        key.strip().lower(): value.strip() for key, _, value in (line.partition(":") for line in lines)
-    }
-    if "transfer-encoding" in headers:
-        raise ValueError("send a Content-Length")
-    method, path, _version = first.split(" ")
-    return method, path, headers
 
 
 async def serve(container: Container, listener: socket.socket, lifeline: socket.socket) -> None:
