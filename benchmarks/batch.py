@@ -18,13 +18,12 @@ from typing import Any
 
 from benchmarks import model
 from benchmarks.clouds import DeployedCloud
-from benchmarks.measure import Pairs, PeakMemory, Row, Target, Usage, grouped, run
+from benchmarks.measure import SLOW_ROWS, Pairs, PeakMemory, Row, Target, Usage, grouped, run
 from glue_jobs.prepare import ROWS_PER_PART
 from ops.names import ROOT
 
 LEAST_SHARE = 0.9
 FLAT = 1.2  # the largest table's memory against the smallest's
-SLOW_ROWS = 5_000_000  # from here on everything runs as rarely as a spread allows
 POLL_SECONDS, MOST_SECONDS = 0.05, 300.0  # a poll takes 2 ms of the cores that the workers need
 
 

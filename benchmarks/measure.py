@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 SAMPLE_SECONDS = 0.05
+SLOW_ROWS = 5_000_000  # from here on everything runs as rarely as a spread allows
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.clouds import DeployedCloud
-from benchmarks.measure import Pairs, Row, Target, Usage, grouped, run
+from benchmarks.measure import SLOW_ROWS, Pairs, Row, Target, Usage, grouped, run
 from ops import dataset
 from ops.names import ROOT
 
@@ -28,7 +28,6 @@ MOST_MEBIBYTES, OF_ROWS = 450, 10_000_000
 PARTS = ("train", "validation")
 FIRST_ID = 1
 BAD_ROW = 1000  # one row of so many has 99 siblings
-SLOW_ROWS = 5_000_000  # from here on everything runs as rarely as a spread allows
 
 
 def measure(here: DeployedCloud, sizes: list[int], times: int) -> list[Row]:
